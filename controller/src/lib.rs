@@ -1,1 +1,6 @@
-//! x
+//! amid rolls Auto Scaling groups to the image that a git repository names.
+//!
+//! The deciding is in `amid-core`; this crate looks ([`status`] and the
+//! adapters) and acts.
+
+pub mod status;

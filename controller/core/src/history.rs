@@ -1,1 +1,421 @@
-//! x
+//! What happened to one app, as far as the next decision needs it.
+//!
+//! An [`AppHistory`] is a fold over journalled [`Event`]s plus health timers
+//! that only live in memory. Losing all of it is safe: the timers start again
+//! and what must not be forgotten stands in the unit's state
+//! ([`crate::step::Memory`]).
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AmiId, CommitId, Group, ReleaseKey};
+use crate::observe::Observed;
+use crate::reason::{Failure, Reason};
+use crate::step::{ApplyKind, Failed};
+
+/// Time between two looks that still counts as observed. A longer gap (the
+/// controller was down, the machine slept) is not held against a release.
+pub const LONGEST_GAP: SignedDuration = SignedDuration::from_secs(60);
+
+/// Something that happened to an app, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A commit changed what git asks for.
+    Asked {
+        /// The commit.
+        commit: CommitId,
+        /// The release that it asks for, if its manifest is valid.
+        key: Option<ReleaseKey>,
+        /// The image that it names.
+        ami: Option<AmiId>,
+        /// When the commit was made, as git says.
+        committed: Option<Timestamp>,
+        /// Who made it.
+        author: Option<String>,
+        /// Its first line.
+        subject: Option<String>,
+    },
+    /// What a commit asked for came to its end.
+    Ended {
+        /// The commit.
+        commit: CommitId,
+        /// How.
+        outcome: Outcome,
+        /// Why, as a sentence.
+        why: Option<String>,
+    },
+    /// A step begins; what follows may be cut off by a crash.
+    Began {
+        /// Which arrow.
+        step: ApplyKind,
+        /// The release that it is about.
+        key: ReleaseKey,
+        /// Why.
+        reason: Reason,
+    },
+    /// A step came to its end.
+    Finished {
+        /// Which arrow.
+        step: ApplyKind,
+        /// The release that it is about.
+        key: ReleaseKey,
+        /// Milliseconds from begin to end.
+        millis: u64,
+        /// What went wrong, if anything did.
+        error: Option<String>,
+    },
+    /// A release was healthy for the first time.
+    Healthy {
+        /// The release.
+        key: ReleaseKey,
+        /// Healthy instances.
+        healthy: u32,
+    },
+    /// A release is given up.
+    Abandoned(Failed),
+    /// The revert commit was pushed.
+    Reverted {
+        /// The revert commit.
+        commit: CommitId,
+        /// The commit that it answers.
+        answers: CommitId,
+    },
+    /// The remote refused the revert commit.
+    RevertRefused {
+        /// The commit that it answers.
+        answers: CommitId,
+        /// What the remote said.
+        message: String,
+        /// Where the commit is instead.
+        branch: Option<String>,
+    },
+    /// A step is held for a person.
+    Held {
+        /// What `amid approve` names.
+        id: String,
+        /// The step that is held, as a hash of all that it depends on.
+        step: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// A person approved a hold.
+    Approved {
+        /// The hold.
+        id: String,
+        /// The user who asked.
+        user: String,
+        /// When the approval ends.
+        until: Timestamp,
+    },
+    /// A person suspended the app.
+    Suspended {
+        /// Why.
+        reason: String,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+        /// The user who asked.
+        user: String,
+    },
+    /// A person resumed the app.
+    Resumed {
+        /// The user who asked.
+        user: String,
+    },
+    /// A step failed for a reason that a retry may cure.
+    Retry {
+        /// When it is tried again.
+        until: Timestamp,
+        /// How often it failed in a row.
+        attempt: u32,
+        /// What went wrong.
+        error: String,
+    },
+    /// The unit's code was planned and changes nothing.
+    Checked {
+        /// The code, as one hash.
+        code: String,
+    },
+}
+
+/// How a commit ended for an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// What it asks for is live.
+    Applied,
+    /// A newer commit came first.
+    Superseded,
+    /// Its manifest has mistakes.
+    Rejected,
+    /// Its release failed and git went back.
+    FailedReverted,
+    /// Its release failed and git did not go back.
+    FailedNotReverted,
+}
+
+impl Outcome {
+    /// For metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
+            Self::FailedReverted => "failed_reverted",
+            Self::FailedNotReverted => "failed_not_reverted",
+        }
+    }
+
+    /// Every outcome, for metrics.
+    pub const ALL: &[Self] = &[
+        Self::Applied,
+        Self::Superseded,
+        Self::Rejected,
+        Self::FailedReverted,
+        Self::FailedNotReverted,
+    ];
+}
+
+/// What the next decision has to know of an app's past.
+#[derive(Clone, Debug, Default)]
+pub struct AppHistory {
+    /// The commit that was asked for last, until it ended.
+    pub open: Option<CommitId>,
+    /// Health timers of live releases.
+    pub timers: BTreeMap<ReleaseKey, Timer>,
+    /// Releases given up since the journal began, newest last.
+    pub abandoned: Vec<Failed>,
+    /// Reverts that the remote refused, by the commit that they answer.
+    pub refused: BTreeMap<CommitId, (String, Option<String>)>,
+    /// The step that is held for a person.
+    pub held: Option<Held>,
+    /// Approvals by hold.
+    pub approvals: BTreeMap<String, Timestamp>,
+    /// Suspended by command.
+    pub suspended: Option<(String, Option<Timestamp>)>,
+    /// When a step that failed may be tried again.
+    pub retry: Option<Retry>,
+    /// When a release that could not be launched, for no fault of its own,
+    /// may be tried again.
+    pub unavailable: Option<(Failed, Retry)>,
+    /// The unit's code that was planned last and changed nothing.
+    pub checked: Option<String>,
+}
+
+/// A step that is held for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What `amid approve` names.
+    pub id: String,
+    /// The step, as a hash of all that it depends on.
+    pub step: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A step that failed and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// When.
+    pub until: Timestamp,
+    /// How often it failed in a row.
+    pub attempt: u32,
+    /// What went wrong the last time.
+    pub error: String,
+}
+
+/// How long a release has been healthy, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Observed time without a break in which it was not healthy.
+    pub waited: SignedDuration,
+    /// When it was healthy for the first time.
+    pub first_healthy: Option<Timestamp>,
+    /// Since when it is healthy without a break.
+    pub healthy_since: Option<Timestamp>,
+    /// How many healthy instances that took.
+    pub required: u32,
+    /// The last look.
+    pub looked: Timestamp,
+}
+
+impl AppHistory {
+    /// Takes in what the journal says.
+    pub fn record(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::Asked { commit, .. } => {
+                self.open = Some(commit.clone());
+                self.retry = None;
+                self.unavailable = None;
+            }
+            Event::Ended { commit, .. } => {
+                if self.open.as_ref() == Some(commit) {
+                    self.open = None;
+                }
+            }
+            Event::Healthy { key, .. } => {
+                if self
+                    .unavailable
+                    .as_ref()
+                    .is_some_and(|(failed, _)| failed.key == *key)
+                {
+                    self.unavailable = None;
+                }
+            }
+            Event::Began { .. } => {}
+            Event::Finished {
+                error: None,
+                step,
+                key,
+                ..
+            } => {
+                self.retry = None;
+                self.held = None;
+                if matches!(step, ApplyKind::Add | ApplyKind::Grow | ApplyKind::Restore) {
+                    // Another size asks for health anew.
+                    self.timers.remove(key);
+                }
+                if *step == ApplyKind::Add {
+                    // It is being tried again.
+                    self.abandoned
+                        .retain(|failed| failed.key != *key || failed.failure.blames_release());
+                }
+            }
+            Event::Finished { error: Some(_), .. } => {}
+            Event::Abandoned(failed) => {
+                self.abandoned.push(failed.clone());
+                let surplus = self.abandoned.len().saturating_sub(16);
+                self.abandoned.drain(..surplus);
+                if let Failure::Unavailable { message, .. } = &failed.failure {
+                    let before = self
+                        .unavailable
+                        .as_ref()
+                        .map_or(0, |(_, retry)| retry.attempt);
+                    let attempt = before.saturating_add(1);
+                    let retry = Retry {
+                        until: later(failed.at, back_off(attempt)),
+                        attempt,
+                        error: message.clone(),
+                    };
+                    self.unavailable = Some((failed.clone(), retry));
+                }
+            }
+            Event::Reverted { .. } => {}
+            Event::RevertRefused {
+                answers,
+                message,
+                branch,
+            } => {
+                self.refused
+                    .insert(answers.clone(), (message.clone(), branch.clone()));
+                while self.refused.len() > 16 {
+                    self.refused.pop_first();
+                }
+            }
+            Event::Held { id, step, reason } => {
+                self.held = Some(Held {
+                    id: id.clone(),
+                    step: step.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Event::Approved { id, until, .. } => {
+                self.approvals.retain(|_, until| *until > at);
+                self.approvals.insert(id.clone(), *until);
+                self.retry = None;
+            }
+            Event::Suspended { reason, until, .. } => {
+                self.suspended = Some((reason.clone(), *until))
+            }
+            Event::Resumed { .. } => self.suspended = None,
+            Event::Retry {
+                until,
+                attempt,
+                error,
+            } => {
+                self.retry = Some(Retry {
+                    until: *until,
+                    attempt: *attempt,
+                    error: error.clone(),
+                });
+            }
+            Event::Checked { code } => self.checked = Some(code.clone()),
+        }
+    }
+
+    /// Brings the health timers up to this look. `required` says how many
+    /// healthy instances make a release healthy now; a release that it does
+    /// not name has no timer. Returns the releases that became healthy for
+    /// the first time.
+    pub fn look(
+        &mut self,
+        observed: &Observed,
+        required: &BTreeMap<ReleaseKey, u32>,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        self.timers.retain(|key, _| required.contains_key(key));
+        let mut events = Vec::new();
+        for (key, required) in required {
+            let healthy = observed.group(key).map_or(0, Group::healthy);
+            // Zero is never healthy: an empty group proves nothing.
+            let enough = healthy >= *required && healthy > 0;
+            let timer = self.timers.entry(key.clone()).or_insert(Timer {
+                waited: SignedDuration::ZERO,
+                first_healthy: None,
+                healthy_since: None,
+                required: *required,
+                looked: now,
+            });
+            let gap = now.duration_since(timer.looked);
+            let backwards = gap.is_negative();
+            if !enough && !backwards {
+                timer.waited = timer.waited.saturating_add(gap.min(LONGEST_GAP));
+            }
+            if !enough || backwards || gap > LONGEST_GAP || *required > timer.required {
+                timer.healthy_since = None;
+            }
+            if enough {
+                timer.waited = SignedDuration::ZERO;
+                timer.healthy_since.get_or_insert(now);
+                if timer.first_healthy.is_none() {
+                    timer.first_healthy = Some(now);
+                    events.push(Event::Healthy {
+                        key: key.clone(),
+                        healthy,
+                    });
+                }
+            }
+            timer.required = *required;
+            timer.looked = now;
+        }
+        events
+    }
+
+    /// The newest reason for which `key` was given up when `commit` asked for
+    /// it.
+    pub fn abandoned(&self, key: &ReleaseKey, commit: &CommitId) -> Option<&Failed> {
+        self.abandoned
+            .iter()
+            .rev()
+            .find(|failed| failed.key == *key && failed.commit == *commit)
+    }
+
+    /// Whether a person's approval of `id` still stands.
+    pub fn is_approved(&self, id: &str, now: Timestamp) -> bool {
+        self.approvals.get(id).is_some_and(|until| *until > now)
+    }
+}
+
+/// `at` plus `by`; the end of time where that does not exist.
+pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// How long to wait after the `attempt`th failure in a row: 15 s, doubled
+/// each time, at most 15 minutes.
+pub fn back_off(attempt: u32) -> SignedDuration {
+    let doublings = attempt.saturating_sub(1).min(6);
+    SignedDuration::from_secs((15 << doublings).min(15 * 60))
+}

@@ -13,3 +13,4 @@ pub mod manifest;
 pub mod model;
 pub mod observe;
 pub mod reason;
+pub mod step;

@@ -1,0 +1,205 @@
+//! A roll of an app whose old release goes first (`strategy: "recreate"`),
+//! such as a database whose volume can be attached once.
+//!
+//! `{old}` → drain old, carrying its size → empty → add new → healthy, baked →
+//! remove old. Backwards: drain new → empty → remove new and bring the old
+//! one back in the same apply.
+
+use super::view::{Draft, View, full_size};
+use super::{Phase, Plan};
+use crate::history::Event;
+use crate::manifest::OnFailure;
+use crate::reason::Reason;
+use crate::step::{ApplyKind, Failed, Guard, Roll};
+
+pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
+    let full = full_size(view.manifest, roll.carry);
+    let wanted = view.want == roll.to;
+    let Some(new) = view.observed.made.get(&roll.to) else {
+        return before(view, roll, full, wanted);
+    };
+    if !view.observed.made.contains_key(&roll.from) {
+        return super::settled::live(view, &roll.to);
+    }
+    let failed = failed(view, roll, full).filter(|_| !new.drain || wanted);
+    if let Some(failed) = failed {
+        let mut plan = back(view, roll, full, Some(&failed));
+        if wanted
+            && view.commit == &failed.commit
+            && failed.failure.blames_release()
+            && view.manifest.on_failure == OnFailure::Revert
+        {
+            match view.revert(&roll.from, &failed.failure) {
+                Ok(step) => plan.steps.insert(0, step),
+                Err(reason) => plan.held.push(reason),
+            }
+        }
+        if view
+            .history
+            .abandoned(&failed.key, &failed.commit)
+            .is_none()
+        {
+            plan.record.push(Event::Abandoned(failed));
+        }
+        return plan;
+    }
+    if !wanted || new.drain {
+        return back(view, roll, full, None);
+    }
+    match view.baked(&roll.to, full, false) {
+        Ok(_) => remove_old(view, roll, full),
+        Err((reason, wake)) => {
+            let phase = match reason {
+                Reason::WaitBake { .. } => Phase::Baking,
+                _ => Phase::Starting,
+            };
+            Plan::wait(phase, reason, Some(wake))
+        }
+    }
+}
+
+fn failed(view: &View<'_>, roll: &Roll, full: u32) -> Option<Failed> {
+    if let Some(failed) = view.history.abandoned(&roll.to, &roll.commit) {
+        return Some(failed.clone());
+    }
+    if let Some(failed) = view.observed.memory.failure(&roll.to, &roll.commit) {
+        return Some(failed.clone());
+    }
+    let failure = view.failure(&roll.to, full)?;
+    Some(Failed {
+        key: roll.to.clone(),
+        commit: roll.commit.clone(),
+        failure,
+        at: view.now,
+    })
+}
+
+/// The old group empties; then the new one is made, or the old one comes
+/// back.
+fn before(view: &View<'_>, roll: &Roll, full: u32, wanted: bool) -> Plan {
+    let instances = view.instances(&roll.from);
+    if wanted && instances > 0 {
+        let name = view.app.group_name(&roll.from);
+        return Plan::wait(Phase::Draining, Reason::WaitDrain { name, instances }, None);
+    }
+    let mut releases = view.observed.made.clone();
+    let mut memory = view.memory();
+    if !wanted {
+        if let Some(old) = releases.get_mut(&roll.from) {
+            *old = view.sized(old.settings.clone(), old.desired, full);
+        }
+        memory.roll = None;
+        let step = view.apply(Draft {
+            kind: ApplyKind::Restore,
+            key: roll.from.clone(),
+            reason: Reason::Restoring {
+                name: view.app.group_name(&roll.from),
+            },
+            releases,
+            memory,
+            guard: Guard::default(),
+        });
+        return Plan::step(Phase::GivingUp, step);
+    }
+    releases.insert(
+        roll.to.clone(),
+        view.sized(view.settings.clone(), full, full),
+    );
+    let mut guard = Guard::default();
+    guard.empty.insert(roll.from.clone());
+    let step = view.apply(Draft {
+        kind: ApplyKind::Add,
+        key: roll.to.clone(),
+        reason: Reason::NewRelease {
+            from: roll.from.clone(),
+            to: roll.to.clone(),
+            ami: view.manifest.ami.clone(),
+            changed: vec!["release".to_owned()],
+        },
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::Adding, step)
+}
+
+fn remove_old(view: &View<'_>, roll: &Roll, full: u32) -> Plan {
+    let mut releases = view.observed.made.clone();
+    releases.remove(&roll.from);
+    if let Some(new) = releases.get_mut(&roll.to) {
+        *new = view.sized(new.settings.clone(), new.desired, 0);
+    }
+    let mut memory = view.memory();
+    memory.remember_served(&roll.to);
+    memory.roll = None;
+    let mut guard = Guard::default();
+    guard.empty.insert(roll.from.clone());
+    guard.healthy.insert(roll.to.clone(), full);
+    let step = view.apply(Draft {
+        kind: ApplyKind::Remove,
+        key: roll.from.clone(),
+        reason: Reason::Drained {
+            name: view.app.group_name(&roll.from),
+        },
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::Removing, step)
+}
+
+fn back(view: &View<'_>, roll: &Roll, full: u32, failed: Option<&Failed>) -> Plan {
+    let drained = view
+        .observed
+        .made
+        .get(&roll.to)
+        .is_some_and(|new| new.drain);
+    let instances = view.instances(&roll.to);
+    let mut releases = view.observed.made.clone();
+    let mut memory = view.memory();
+    if let Some(failed) = failed.filter(|failed| failed.failure.blames_release()) {
+        memory.remember_failed(failed.clone());
+    }
+    let reason = match failed {
+        Some(failed) => Reason::GivingUp {
+            failure: failed.failure.clone(),
+        },
+        None => Reason::Superseded {
+            ami: view.ami_of(&roll.to),
+        },
+    };
+    if !drained && instances > 0 {
+        if let Some(new) = releases.get_mut(&roll.to) {
+            new.drain = true;
+        }
+        let step = view.apply(Draft {
+            kind: ApplyKind::Drain,
+            key: roll.to.clone(),
+            reason,
+            releases,
+            memory,
+            guard: Guard::default(),
+        });
+        return Plan::step(Phase::GivingUp, step);
+    }
+    if instances > 0 {
+        let name = view.app.group_name(&roll.to);
+        return Plan::wait(Phase::GivingUp, Reason::WaitDrain { name, instances }, None);
+    }
+    releases.remove(&roll.to);
+    if let Some(old) = releases.get_mut(&roll.from) {
+        *old = view.sized(old.settings.clone(), old.desired, full);
+    }
+    memory.roll = None;
+    let mut guard = Guard::default();
+    guard.empty.insert(roll.to.clone());
+    let step = view.apply(Draft {
+        kind: ApplyKind::Remove,
+        key: roll.to.clone(),
+        reason,
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::GivingUp, step)
+}

@@ -1,0 +1,327 @@
+//! A roll side by side is under way: forwards, or backwards.
+
+use super::settled;
+use super::view::{Draft, View, full_size, is_canary};
+use super::{Phase, Plan};
+use crate::history::Event;
+use crate::manifest::OnFailure;
+use crate::model::Made;
+use crate::reason::{Failure, Reason};
+use crate::step::{ApplyKind, Failed, Guard, Roll};
+
+pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
+    let old = view.observed.made.get(&roll.from);
+    let Some(new) = view.observed.made.get(&roll.to) else {
+        // Only a state that somebody wrote by hand looks like this.
+        return match old {
+            Some(_) => forget(view, roll),
+            None => settled::first(view),
+        };
+    };
+    let Some(old) = old.filter(|old| !old.drain) else {
+        // The new release took over. Whatever git says meanwhile, the old
+        // group is finished first; a rollback is then a roll of its own.
+        return if new.drain {
+            restore(view, roll)
+        } else {
+            finish(view, roll)
+        };
+    };
+
+    let failed = failed(view, roll, new);
+    let wanted = view.want == roll.to;
+    if let Some(failed) = failed {
+        let mut plan = back(view, roll, old, Some(&failed));
+        // Git goes back at once, when it still asks for what failed.
+        if wanted
+            && view.commit == &failed.commit
+            && failed.failure.blames_release()
+            && view.manifest.on_failure == OnFailure::Revert
+        {
+            match view.revert(&roll.from, &failed.failure) {
+                Ok(step) => plan.steps.insert(0, step),
+                Err(reason) => plan.held.push(reason),
+            }
+        }
+        if view
+            .history
+            .abandoned(&failed.key, &failed.commit)
+            .is_none()
+        {
+            plan.record.push(Event::Abandoned(failed));
+        }
+        return plan;
+    }
+    if !wanted || new.drain {
+        return back(view, roll, old, None);
+    }
+    forward(view, roll, new)
+}
+
+/// Why the new release is given up: known from before, or seen now.
+fn failed(view: &View<'_>, roll: &Roll, new: &Made) -> Option<Failed> {
+    if let Some(failed) = view.history.abandoned(&roll.to, &roll.commit) {
+        return Some(failed.clone());
+    }
+    if let Some(failed) = view.observed.memory.failure(&roll.to, &roll.commit) {
+        return Some(failed.clone());
+    }
+    if new.drain || view.want != roll.to {
+        return None;
+    }
+    let live = view.observed.group(&roll.from).map(|group| group.desired);
+    let full = full_size(view.manifest, live);
+    let required = if is_canary(view.manifest, new, full) {
+        view.manifest.roll.canary
+    } else {
+        full
+    };
+    let failure = view.failure(&roll.to, required)?;
+    Some(Failed {
+        key: roll.to.clone(),
+        commit: roll.commit.clone(),
+        failure,
+        at: view.now,
+    })
+}
+
+/// The new release is wanted: it has to become healthy, bake, grow and bake
+/// again before the old one goes.
+fn forward(view: &View<'_>, roll: &Roll, new: &Made) -> Plan {
+    let live = view.observed.group(&roll.from).map(|group| group.desired);
+    let full = full_size(view.manifest, live);
+    let canary = is_canary(view.manifest, new, full);
+    let required = if canary {
+        view.manifest.roll.canary
+    } else {
+        full
+    };
+
+    if !canary && new.pin < full {
+        // The old group grew meanwhile, or git asks for a larger minimum.
+        let has = view
+            .observed
+            .group(&roll.to)
+            .map_or(0, |group| group.desired);
+        if has < full {
+            let reason = Reason::OldGrew {
+                have: has,
+                required: full,
+            };
+            return grow(view, roll, full, reason);
+        }
+    }
+    let healthy = match view.baked(&roll.to, required, canary) {
+        Ok(healthy) => healthy,
+        Err((reason, wake)) => {
+            let phase = match reason {
+                Reason::WaitBake { .. } => Phase::Baking,
+                _ => Phase::Starting,
+            };
+            let mut plan = Plan::wait(phase, reason, Some(wake));
+            plan.held.extend(view.suspended());
+            return plan;
+        }
+    };
+    if let Some(reason) = view.suspended() {
+        return Plan::hold(reason);
+    }
+    if canary {
+        let reason = Reason::CanaryBaked {
+            canary: required,
+            full,
+        };
+        return grow(view, roll, full, reason);
+    }
+    let mut releases = view.observed.made.clone();
+    if let Some(old) = releases.get_mut(&roll.from) {
+        old.drain = true;
+    }
+    let mut memory = view.memory();
+    memory.remember_served(&roll.to);
+    let mut guard = Guard::default();
+    guard.healthy.insert(roll.to.clone(), required);
+    let step = view.apply(Draft {
+        kind: ApplyKind::Drain,
+        key: roll.from.clone(),
+        reason: Reason::Baked { healthy, required },
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::Draining, step)
+}
+
+fn grow(view: &View<'_>, roll: &Roll, full: u32, reason: Reason) -> Plan {
+    if let Some(reason) = view.suspended() {
+        return Plan::hold(reason);
+    }
+    let mut releases = view.observed.made.clone();
+    if let Some(new) = releases.get_mut(&roll.to) {
+        *new = view.sized(new.settings.clone(), new.desired, full);
+    }
+    let step = view.apply(Draft {
+        kind: ApplyKind::Grow,
+        key: roll.to.clone(),
+        reason,
+        releases,
+        memory: view.memory(),
+        guard: Guard::default(),
+    });
+    Plan::step(Phase::Starting, step)
+}
+
+/// The old group is drained: wait until it is empty, then remove it.
+fn finish(view: &View<'_>, roll: &Roll) -> Plan {
+    let name = view.app.group_name(&roll.from);
+    let instances = view.instances(&roll.from);
+    if instances > 0 {
+        return Plan::wait(Phase::Draining, Reason::WaitDrain { name, instances }, None);
+    }
+    let mut releases = view.observed.made.clone();
+    releases.remove(&roll.from);
+    if let Some(new) = releases.get_mut(&roll.to) {
+        *new = view.sized(new.settings.clone(), new.desired, 0);
+    }
+    let mut memory = view.memory();
+    memory.roll = None;
+    let mut guard = Guard::default();
+    guard.empty.insert(roll.from.clone());
+    let step = view.apply(Draft {
+        kind: ApplyKind::Remove,
+        key: roll.from.clone(),
+        reason: Reason::Drained { name },
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::Removing, step)
+}
+
+/// The new release is not wanted: drain it, wait until it is empty, remove
+/// it, unpin the old one.
+fn back(view: &View<'_>, roll: &Roll, old: &Made, failed: Option<&Failed>) -> Plan {
+    let name = view.app.group_name(&roll.to);
+    let drained = view
+        .observed
+        .made
+        .get(&roll.to)
+        .is_some_and(|new| new.drain);
+    let instances = view.instances(&roll.to);
+    let mut releases = view.observed.made.clone();
+    let mut memory = view.memory();
+    if let Some(failed) = failed.filter(|failed| failed.failure.blames_release()) {
+        memory.remember_failed(failed.clone());
+    }
+    let reason = match failed {
+        Some(failed) => Reason::GivingUp {
+            failure: failed.failure.clone(),
+        },
+        None => Reason::Superseded {
+            ami: view.ami_of(&roll.to),
+        },
+    };
+    let mut guard = Guard::default();
+
+    // A group that never got an instance has nothing to drain.
+    let launching = view
+        .observed
+        .group(&roll.to)
+        .is_some_and(|group| group.desired > 0 && group.failures.is_empty());
+    if !drained && (instances > 0 || launching) {
+        // What is taken away may be serving: what stays must be enough.
+        let healthy = view.healthy(&roll.from);
+        let required = old.pin.max(old.min_size).max(1);
+        if view.healthy(&roll.to) > 0 {
+            if healthy < required {
+                let name = view.app.group_name(&roll.from);
+                let reason = Reason::WaitKeeper {
+                    name,
+                    healthy,
+                    required,
+                };
+                return Plan::wait(Phase::GivingUp, reason, None);
+            }
+            guard.healthy.insert(roll.from.clone(), required);
+        }
+        if let Some(new) = releases.get_mut(&roll.to) {
+            new.drain = true;
+        }
+        let step = view.apply(Draft {
+            kind: ApplyKind::Drain,
+            key: roll.to.clone(),
+            reason,
+            releases,
+            memory,
+            guard,
+        });
+        return Plan::step(Phase::GivingUp, step);
+    }
+    if instances > 0 {
+        return Plan::wait(Phase::GivingUp, Reason::WaitDrain { name, instances }, None);
+    }
+    releases.remove(&roll.to);
+    if let Some(old) = releases.get_mut(&roll.from) {
+        old.pin = 0;
+    }
+    memory.roll = None;
+    guard.empty.insert(roll.to.clone());
+    let step = view.apply(Draft {
+        kind: ApplyKind::Remove,
+        key: roll.to.clone(),
+        reason,
+        releases,
+        memory,
+        guard,
+    });
+    Plan::step(Phase::GivingUp, step)
+}
+
+/// Both releases are drained, which no step of ours does: the old one comes
+/// back.
+fn restore(view: &View<'_>, roll: &Roll) -> Plan {
+    let mut releases = view.observed.made.clone();
+    if let Some(old) = releases.get_mut(&roll.from) {
+        *old = view.sized(old.settings.clone(), old.desired, old.pin);
+    }
+    let step = view.apply(Draft {
+        kind: ApplyKind::Restore,
+        key: roll.from.clone(),
+        reason: Reason::Restoring {
+            name: view.app.group_name(&roll.from),
+        },
+        releases,
+        memory: view.memory(),
+        guard: Guard::default(),
+    });
+    Plan::step(Phase::GivingUp, step)
+}
+
+/// The state names a roll whose new release it does not hold: the roll never
+/// began.
+fn forget(view: &View<'_>, roll: &Roll) -> Plan {
+    let mut releases = view.observed.made.clone();
+    if let Some(old) = releases.get_mut(&roll.from) {
+        old.pin = 0;
+        old.drain = false;
+    }
+    let mut memory = view.memory();
+    memory.roll = None;
+    let step = view.apply(Draft {
+        kind: ApplyKind::Restore,
+        key: roll.from.clone(),
+        reason: Reason::Restoring {
+            name: view.app.group_name(&roll.from),
+        },
+        releases,
+        memory,
+        guard: Guard::default(),
+    });
+    Plan::step(Phase::GivingUp, step)
+}
+
+/// Whether a failure is one that another try may not have.
+#[cfg(test)]
+pub(super) fn is_final(failure: &Failure) -> bool {
+    failure.blames_release()
+}

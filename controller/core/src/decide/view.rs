@@ -1,0 +1,405 @@
+//! What the parts of the policy share: the world as one struct, and the few
+//! questions that all of them ask of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::Requirements;
+use crate::history::{AppHistory, later};
+use crate::manifest::{HealthKind, Manifest, Seconds, Strategy};
+use crate::model::{
+    AmiId, AppName, CommitId, Group, LaunchCause, Made, ReleaseKey, Releases, Settings, Targets,
+};
+use crate::observe::{Desired, ImageFact, Leftover, Observed};
+use crate::reason::{Failure, Reason, SuspendedBy};
+use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Step};
+
+/// One app's world.
+pub(super) struct View<'a> {
+    pub(super) app: &'a AppName,
+    pub(super) manifest: &'a Manifest,
+    pub(super) commit: &'a CommitId,
+    pub(super) observed: &'a Observed,
+    pub(super) history: &'a AppHistory,
+    pub(super) now: Timestamp,
+    /// What git asks for.
+    pub(super) settings: Settings,
+    /// Its key; that of the live release with the same settings, if there is
+    /// one.
+    pub(super) want: ReleaseKey,
+}
+
+/// The key under which `settings` is live, or would be.
+fn key_of(settings: &Settings, made: &Releases) -> ReleaseKey {
+    made.iter()
+        .find(|(_, made)| made.settings == *settings)
+        .map_or_else(|| settings.key(), |(key, _)| key.clone())
+}
+
+/// The healthy instances that each live release needs now. Releases whose
+/// health decides nothing are left out.
+pub fn requirements(desired: &Desired, observed: &Observed) -> Requirements {
+    let Desired::Wanted { manifest, .. } = desired else {
+        return BTreeMap::new();
+    };
+    let release = match &observed.memory.roll {
+        Some(roll) => observed.made.get_key_value(&roll.to),
+        None => observed.made.first_key_value(),
+    };
+    let Some((key, made)) = release else {
+        return BTreeMap::new();
+    };
+    let from = observed.memory.roll.as_ref().and_then(|roll| {
+        let live = observed.group(&roll.from).map(|group| group.desired);
+        roll.carry.or(live)
+    });
+    let full = full_size(manifest, from);
+    let required = if is_canary(manifest, made, full) {
+        manifest.roll.canary
+    } else if observed.memory.roll.is_some() {
+        full
+    } else {
+        // A fleet that is scaled to zero on purpose has no health.
+        manifest.min_size
+    };
+    if required == 0 {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([(key.clone(), required)])
+}
+
+/// The size at which a new release takes over from a group of `live` desired
+/// capacity: at least one instance, since zero proves nothing.
+pub(super) fn full_size(manifest: &Manifest, live: Option<u32>) -> u32 {
+    live.unwrap_or(0)
+        .max(manifest.min_size)
+        .min(manifest.max_size)
+        .max(1)
+}
+
+/// Whether a release is still held at canary size.
+pub(super) fn is_canary(manifest: &Manifest, made: &Made, full: u32) -> bool {
+    let canary = manifest.roll.canary;
+    canary > 0 && canary < full && made.pin == 0 && made.max_size <= canary
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        app: &'a AppName,
+        manifest: &'a Manifest,
+        commit: &'a CommitId,
+        observed: &'a Observed,
+        history: &'a AppHistory,
+        now: Timestamp,
+    ) -> Self {
+        let settings = manifest.settings();
+        let want = key_of(&settings, &observed.made);
+        Self {
+            app,
+            manifest,
+            commit,
+            observed,
+            history,
+            now,
+            settings,
+            want,
+        }
+    }
+
+    /// A group with the app's tag that terraform does not know and that is
+    /// not what an interrupted apply left of the wanted release.
+    pub(super) fn unknown_group(&self) -> Option<String> {
+        let adoptable = |group: &Group| {
+            group.key == self.want
+                && self
+                    .observed
+                    .leftover
+                    .as_ref()
+                    .is_some_and(|leftover| leftover.group_name.as_ref() == Some(&group.name))
+        };
+        self.observed
+            .groups
+            .iter()
+            .find(|group| {
+                !self.observed.made.contains_key(&group.key) && !group.deleting && !adoptable(group)
+            })
+            .map(|group| group.name.clone())
+    }
+
+    pub(super) fn healthy(&self, key: &ReleaseKey) -> u32 {
+        self.observed.group(key).map_or(0, Group::healthy)
+    }
+
+    pub(super) fn instances(&self, key: &ReleaseKey) -> u32 {
+        self.observed.group(key).map_or(0, |group| {
+            u32::try_from(group.instances.len()).unwrap_or(u32::MAX)
+        })
+    }
+
+    pub(super) fn is_recreate(&self) -> bool {
+        self.manifest.roll.strategy == Strategy::Recreate
+    }
+
+    /// The live image of a release, as its settings name it.
+    pub(super) fn ami_of(&self, key: &ReleaseKey) -> Option<AmiId> {
+        self.observed.made.get(key)?.settings.ami()
+    }
+
+    /// Why nothing may roll forward, if somebody said so. A rollback still
+    /// may: towards a release that served before.
+    pub(super) fn suspended(&self) -> Option<Reason> {
+        if self.observed.memory.served.contains(&self.want) {
+            return None;
+        }
+        let ended = |until: &Option<Timestamp>| until.is_some_and(|until| until <= self.now);
+        if let Some((reason, until)) = &self.history.suspended
+            && !ended(until)
+        {
+            return Some(Reason::Suspended {
+                reason: reason.clone(),
+                until: *until,
+                by: SuspendedBy::Command,
+            });
+        }
+        let suspend = self.manifest.suspend.as_ref()?;
+        (!ended(&suspend.until)).then(|| Reason::Suspended {
+            reason: suspend.reason.clone(),
+            until: suspend.until,
+            by: SuspendedBy::Manifest,
+        })
+    }
+
+    /// Why the wanted image cannot be launched, if AWS said so.
+    pub(super) fn image_problem(&self) -> Option<Reason> {
+        let ami = self.manifest.ami.clone();
+        match &self.observed.image {
+            ImageFact::NotAsked | ImageFact::Available { misfit: None, .. } => None,
+            ImageFact::Available {
+                architecture,
+                misfit: Some((instance_type, wants)),
+            } => Some(Reason::ImageWrongArchitecture {
+                ami,
+                architecture: architecture.clone(),
+                instance_type: instance_type.clone(),
+                wants: wants.clone(),
+            }),
+            ImageFact::NotAvailable { state } => Some(Reason::ImageNotAvailable {
+                ami,
+                state: state.clone(),
+            }),
+            ImageFact::Missing => Some(Reason::ImageMissing { ami }),
+        }
+    }
+
+    /// Whether the wanted release failed before at this commit.
+    pub(super) fn failed(&self) -> Option<Failed> {
+        let remembered = self.observed.memory.failure(&self.want, self.commit);
+        let journalled = self.history.abandoned(&self.want, self.commit);
+        remembered
+            .or(journalled.filter(|failed| failed.failure.blames_release()))
+            .cloned()
+    }
+
+    /// Why `key`, which is on its way in at `required` instances, is to be
+    /// given up.
+    pub(super) fn failure(&self, key: &ReleaseKey, required: u32) -> Option<Failure> {
+        let group = self.observed.group(key)?;
+        let launched = self.instances(key);
+        // A launch that fails now is known now: nobody waits for the timeout.
+        if launched < required
+            && let Some(latest) = group.failures.first()
+        {
+            let message = latest.message.clone();
+            return Some(match latest.cause {
+                LaunchCause::Release => Failure::LaunchFailed { message },
+                cause => Failure::Unavailable { cause, message },
+            });
+        }
+        let timer = self.history.timers.get(key)?;
+        (timer.waited > self.manifest.health.timeout.as_duration()).then(|| Failure::NeverHealthy {
+            healthy: group.healthy(),
+            required,
+            timeout: self.manifest.health.timeout,
+            detail: detail(group),
+        })
+    }
+
+    /// Whether `key` has been healthy at `required` for the bake time; else
+    /// what is waited for, and until when.
+    pub(super) fn baked(
+        &self,
+        key: &ReleaseKey,
+        required: u32,
+        canary: bool,
+    ) -> Result<u32, (Reason, Timestamp)> {
+        let healthy = self.healthy(key);
+        let timer = self.history.timers.get(key);
+        let bake = self.manifest.roll.bake.as_duration();
+        let since = timer.and_then(|timer| timer.healthy_since);
+        match since.filter(|_| healthy >= required && healthy > 0) {
+            Some(since) => {
+                let ends = later(since, bake);
+                if ends <= self.now {
+                    return Ok(healthy);
+                }
+                let left = whole_seconds(ends.duration_since(self.now));
+                Err((Reason::WaitBake { left, canary }, ends))
+            }
+            None => {
+                let waited = timer.map_or(jiff::SignedDuration::ZERO, |timer| timer.waited);
+                let left = self
+                    .manifest
+                    .health
+                    .timeout
+                    .as_duration()
+                    .saturating_sub(waited);
+                let reason = Reason::WaitHealthy {
+                    healthy,
+                    required,
+                    left: whole_seconds(left),
+                    detail: self.observed.group(key).and_then(detail),
+                };
+                Err((reason, later(self.now, left)))
+            }
+        }
+    }
+
+    /// A group of an app with a load balancer that is attached to none.
+    pub(super) fn without_targets(&self, key: &ReleaseKey) -> Option<Reason> {
+        let group = self.observed.group(key)?;
+        let lacks =
+            self.manifest.health.kind == HealthKind::LoadBalancer && group.target_groups.is_empty();
+        lacks.then(|| Reason::NoTargetGroup {
+            name: group.name.clone(),
+        })
+    }
+
+    /// The entry of a release at the manifest's sizes.
+    pub(super) fn sized(&self, settings: Settings, desired: u32, pin: u32) -> Made {
+        Made {
+            settings,
+            min_size: self.manifest.min_size,
+            max_size: self.manifest.max_size,
+            desired,
+            pin,
+            drain: false,
+            wiring: None,
+        }
+    }
+
+    /// One apply that makes `releases` and `memory` so.
+    pub(super) fn apply(&self, draft: Draft) -> Step {
+        let Draft {
+            kind,
+            key,
+            reason,
+            releases,
+            memory,
+            guard,
+        } = draft;
+        let adopt: Option<(ReleaseKey, Leftover)> = self
+            .observed
+            .leftover
+            .clone()
+            .filter(|_| {
+                releases.contains_key(&self.want) && !self.observed.made.contains_key(&self.want)
+            })
+            .map(|leftover| (self.want.clone(), leftover));
+        let may_remove = self
+            .observed
+            .made
+            .keys()
+            .filter(|made| !releases.contains_key(*made))
+            .map(|made| self.app.group_name(made))
+            .collect();
+        let expected = Expected::between(self.observed, &releases, &memory, adopt.as_ref());
+        Step::Apply(Box::new(Apply {
+            kind,
+            key,
+            reason,
+            releases,
+            may_remove,
+            memory,
+            adopt,
+            expected,
+            guard,
+        }))
+    }
+
+    /// The revert commit for a failure, or why it is not written.
+    pub(super) fn revert(&self, live: &ReleaseKey, failure: &Failure) -> Result<Step, Reason> {
+        let from_ami = self.manifest.ami.clone();
+        if let Some((message, branch)) = self.history.refused.get(self.commit) {
+            return Err(Reason::RevertRefused {
+                message: message.clone(),
+                branch: branch.clone(),
+            });
+        }
+        let Some(made) = self.observed.made.get(live) else {
+            return Err(Reason::NothingToRevertTo);
+        };
+        let Some(to_ami) = made.settings.ami() else {
+            return Err(Reason::NothingToRevertTo);
+        };
+        Ok(Step::Revert(Box::new(Revert {
+            reason: Reason::Reverting {
+                from: from_ami.clone(),
+                to: to_ami.clone(),
+                failure: failure.clone(),
+            },
+            failure: failure.clone(),
+            answers: self.commit.clone(),
+            to: made.settings.clone(),
+            from_ami,
+            to_ami,
+        })))
+    }
+
+    /// The memory, ready to be changed.
+    pub(super) fn memory(&self) -> Memory {
+        self.observed.memory.clone()
+    }
+}
+
+/// What an apply is made of.
+pub(super) struct Draft {
+    pub(super) kind: ApplyKind,
+    pub(super) key: ReleaseKey,
+    pub(super) reason: Reason,
+    pub(super) releases: Releases,
+    pub(super) memory: Memory,
+    pub(super) guard: Guard,
+}
+
+pub(super) fn whole_seconds(duration: jiff::SignedDuration) -> Seconds {
+    // Rounded up: "0s left" is never shown while something is waited for.
+    let millis = u64::try_from(duration.as_millis().max(0)).unwrap_or(u64::MAX);
+    Seconds(millis.div_ceil(1000))
+}
+
+/// What the first instance that is not healthy says of itself.
+pub(super) fn detail(group: &Group) -> Option<String> {
+    group
+        .instances
+        .iter()
+        .find(|instance| !instance.is_healthy())
+        .map(|instance| {
+            let id = &instance.id;
+            if !instance.in_service {
+                return format!("{id} is {}", instance.lifecycle);
+            }
+            match &instance.targets {
+                Targets::Not {
+                    state,
+                    reason: Some(reason),
+                } => format!("{id} is {state} ({reason})"),
+                Targets::Not {
+                    state,
+                    reason: None,
+                } => format!("{id} is {state}"),
+                Targets::Missing => format!("{id} is not registered in its target group"),
+                Targets::Healthy | Targets::NotAsked => format!("{id} is {}", instance.lifecycle),
+            }
+        })
+}
