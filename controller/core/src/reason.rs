@@ -17,7 +17,7 @@ use crate::model::{AmiId, CommitId, LaunchCause, ReleaseKey};
 /// Why a step is taken, what is waited for, or what stands in the way.
 #[allow(missing_docs, reason = "`Display` below shows what each field means")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     // Nothing to do.
     /// The live release is what git asks for.

@@ -6,7 +6,7 @@ use super::{Phase, Plan};
 use crate::history::Event;
 use crate::manifest::OnFailure;
 use crate::model::Made;
-use crate::reason::{Failure, Reason};
+use crate::reason::Reason;
 use crate::step::{ApplyKind, Failed, Guard, Roll};
 
 pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
@@ -318,10 +318,4 @@ fn forget(view: &View<'_>, roll: &Roll) -> Plan {
         guard: Guard::default(),
     });
     Plan::step(Phase::GivingUp, step)
-}
-
-/// Whether a failure is one that another try may not have.
-#[cfg(test)]
-pub(super) fn is_final(failure: &Failure) -> bool {
-    failure.blames_release()
 }

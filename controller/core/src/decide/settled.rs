@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{Draft, View, detail, full_size};
+use super::view::{Draft, View, full_size};
 use super::{Phase, Plan};
 use crate::manifest::{OnDrift, OnFailure};
 use crate::model::{AmiId, Group, Made, ReleaseKey, Settings};
@@ -301,9 +301,4 @@ fn changed(view: &View<'_>, live: &ReleaseKey) -> Vec<String> {
     names.dedup();
     names.retain(|name| new.get(name) != old.get(name));
     names
-}
-
-/// Used by tests and by the page: the words for a group that is not healthy.
-pub fn why_not_healthy(group: &Group) -> Option<String> {
-    detail(group)
 }
