@@ -3,4 +3,7 @@
 //! The deciding is in `amid-core`; this crate looks ([`status`] and the
 //! adapters) and acts.
 
+pub mod aws;
+pub mod config;
+pub mod fault;
 pub mod status;
