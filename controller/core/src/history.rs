@@ -183,6 +183,8 @@ impl Outcome {
 pub struct AppHistory {
     /// The commit that was asked for last, until it ended.
     pub open: Option<CommitId>,
+    /// The commit that was asked for last, ended or not.
+    pub last_asked: Option<CommitId>,
     /// Health timers of live releases.
     pub timers: BTreeMap<ReleaseKey, Timer>,
     /// Releases given up since the journal began, newest last.
@@ -247,6 +249,7 @@ impl AppHistory {
         match event {
             Event::Asked { commit, .. } => {
                 self.open = Some(commit.clone());
+                self.last_asked = Some(commit.clone());
                 self.retry = None;
                 self.unavailable = None;
             }

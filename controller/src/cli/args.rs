@@ -1,0 +1,156 @@
+//! The command line, as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+/// Rolls Auto Scaling groups to the image that a git repository names,
+/// through terragrunt
+#[derive(Debug, Parser)]
+#[command(name = "amid", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Where the config is.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigFlag {
+    /// The controller's config
+    #[arg(long, env = "AMID_CONFIG", value_name = "FILE", default_value = "/etc/amid/amid.json")]
+    pub config: PathBuf,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Watch the repository and keep every app as git asks, until SIGTERM
+    Run {
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Check manifests; needs no daemon and no cloud
+    ///
+    /// Shows every mistake of every file with line and column. Exits with 0 when there is none, else
+    /// with 1.
+    Validate {
+        /// A repository, its folder `desired`, or one manifest
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// Show what a pass would do now, and why; changes nothing
+    ///
+    /// Exits with 0 when there is nothing to do, with 2 when there is something, with 1 on an error.
+    Plan {
+        /// Only this app
+        app: Option<String>,
+        /// Print the commands of the same roll by hand
+        #[arg(long)]
+        commands: bool,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Ask the daemon to look at the repository and at an app now
+    Reconcile {
+        /// The app
+        app: String,
+        /// Show what happens until the app is as desired, or held
+        #[arg(long)]
+        watch: bool,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Show what runs where, what is rolling, what is held, and why
+    Status {
+        /// Only this app, with its instances
+        app: Option<String>,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Show what happened, the newest last
+    History {
+        /// Only this app
+        app: Option<String>,
+        /// How many entries
+        #[arg(short = 'n', long, default_value_t = 50)]
+        limit: usize,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Let a hold go on: `amid status` names it
+    Approve {
+        /// The hold
+        hold: String,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Stop rolling an app forward; a rollback still may
+    ///
+    /// For the hour when git cannot be reached. The usual way is `suspend` in the manifest.
+    Suspend {
+        /// The app
+        app: String,
+        /// When it ends by itself, such as 2026-11-30T08:00:00Z
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+        /// Why, for the people who will ask
+        #[arg(long, default_value = "no reason given")]
+        reason: String,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Undo `amid suspend`
+    Resume {
+        /// The app
+        app: String,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Replace every instance of an app: commits a higher `revision`
+    Restart {
+        /// The app
+        app: String,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Check what amid needs: repository, tools, credentials, units; each with its mend
+    Doctor {
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Print the JSON schema of manifests
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}

@@ -1,0 +1,413 @@
+//! What all passes share: the adapters, the journal, and a slot per app.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use amid_core::decide::{Phase, Plan};
+use amid_core::history::{AppHistory, Event};
+use amid_core::manifest::Manifest;
+use amid_core::model::{AppName, Group};
+use amid_core::observe::{Desired, Observed};
+use amid_core::reason::Reason;
+use amid_core::step::Memory;
+
+use super::Passed;
+use crate::aws::Aws;
+use crate::config::Config;
+use crate::desired::{Accepted, Wish};
+use crate::git::Mirror;
+use crate::metrics::Metrics;
+use crate::status::{self, Sentence};
+use crate::store::{Journal, StateDir};
+use crate::terragrunt::{Terragrunt, Unit};
+
+/// One account and region.
+#[derive(Debug)]
+pub struct Place {
+    /// Its clients.
+    pub aws: Aws,
+    /// The account that its credentials have to be of.
+    pub account_id: String,
+    /// Whether they are was asked and found true.
+    pub checked: AtomicBool,
+}
+
+/// What all passes share.
+pub struct Engine {
+    /// The config.
+    pub config: Config,
+    /// The copy of the watched repository.
+    pub mirror: Arc<Mirror>,
+    /// Runs terragrunt.
+    pub runner: Terragrunt,
+    /// As in the config's `targets`.
+    pub places: Vec<Place>,
+    /// The locked state directory.
+    pub store: StateDir,
+    /// What happened.
+    pub journal: Mutex<Journal>,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// What git asks for.
+    pub accepted: watch::Sender<Option<Arc<Accepted>>>,
+    /// Set when the process is asked to stop.
+    pub stopping: watch::Sender<bool>,
+    /// Rolls that may run at the same time.
+    pub turns: Arc<Semaphore>,
+    /// By app.
+    pub slots: Mutex<BTreeMap<AppName, Arc<Slot>>>,
+    /// Asks the loop to look at the repository at once.
+    pub hint: tokio::sync::Notify,
+    /// Rewritten branches that a person approved, by hold.
+    pub approved_heads: Mutex<BTreeSet<String>>,
+    /// The commit that an earlier run accepted last, as the journal says.
+    pub last_accepted: Option<git2::Oid>,
+    /// Applies that run now.
+    pub applies: AtomicUsize,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What is kept of one app between passes.
+pub struct Slot {
+    /// The app.
+    pub app: AppName,
+    state: Mutex<SlotState>,
+}
+
+/// What is kept of one app between passes.
+pub struct SlotState {
+    /// What happened to it.
+    pub history: AppHistory,
+    /// What terraform has, once it was read.
+    pub made: Option<Made>,
+    /// Where the app is.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its groups, at the last look.
+    pub groups: Vec<Group>,
+    /// What is done or waited for.
+    pub reason: Option<Sentence>,
+    /// What stands still.
+    pub held: Vec<Sentence>,
+    /// The run that is under way, in words.
+    pub running: Option<String>,
+    /// The app's turn among the rolls.
+    pub turn: Option<OwnedSemaphorePermit>,
+    /// Failures in a row of its steps.
+    pub attempts: u32,
+    /// The commit whose roll began, and when it was detected.
+    pub began: Option<Timestamp>,
+}
+
+/// What terraform has, as its outputs say.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The releases.
+    pub releases: amid_core::model::Releases,
+    /// The memory.
+    pub memory: Memory,
+    /// Whether there is a state at all.
+    pub has_state: bool,
+    /// When that was read.
+    pub at: Timestamp,
+}
+
+impl Slot {
+    /// A slot that knows nothing yet.
+    pub fn new(app: AppName, now: Timestamp) -> Self {
+        Self {
+            app,
+            state: Mutex::new(SlotState {
+                history: AppHistory::default(),
+                made: None,
+                phase: Phase::Steady,
+                since: now,
+                groups: Vec::new(),
+                reason: None,
+                held: Vec::new(),
+                running: None,
+                turn: None,
+                attempts: 0,
+                began: None,
+            }),
+        }
+    }
+
+    /// What is kept. Never held across a wait.
+    pub fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An entry of the journal about one app.
+pub fn journal_entry(app: &AppName, event: &Event) -> Value {
+    json!({ "app": app, "event": event })
+}
+
+impl Engine {
+    /// What git asks for now.
+    pub fn accepted(&self) -> Option<Arc<Accepted>> {
+        self.accepted.borrow().clone()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Whether the process was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// The slot of an app, made if it is new.
+    pub fn slot(&self, app: &AppName) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots
+            .entry(app.clone())
+            .or_insert_with(|| Arc::new(Slot::new(app.clone(), self.now())));
+        Arc::clone(slot)
+    }
+
+    /// Every slot, by app.
+    pub fn all_slots(&self) -> Vec<Arc<Slot>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().cloned().collect()
+    }
+
+    /// The account and region of an app.
+    pub fn place(&self, app: &AppName) -> Option<&Place> {
+        self.config.target(app).and_then(|index| self.places.get(index))
+    }
+
+    /// Where the repository's tree is exported to for an app.
+    pub fn export_dir(&self, app: &AppName) -> PathBuf {
+        self.store.units().join(app.aws_name()).join("export")
+    }
+
+    /// The app's unit as it lies on disk.
+    pub fn unit(&self, app: &AppName, unit: &str) -> Unit {
+        let work = self.export_dir(app).join(&self.config.terragrunt.root).join(unit);
+        self.runner.unit(app.as_str(), work)
+    }
+
+    /// Writes an event down, durably, and takes it in.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not take it: what depends on it must not be done.
+    pub fn journal(&self, slot: &Slot, event: Event) -> anyhow::Result<()> {
+        let at = self.now();
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(at, &journal_entry(&slot.app, &event))?;
+        slot.state().history.record(&event, at);
+        self.metrics.event(slot.app.as_str(), &event);
+        Ok(())
+    }
+
+    /// Writes down an event that may be lost by a power cut, and takes it in.
+    pub fn note(&self, slot: &Slot, state: &mut SlotState, event: Event, at: Timestamp) {
+        let written = self
+            .journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append_relaxed(at, &journal_entry(&slot.app, &event));
+        if let Err(error) = written {
+            tracing::warn!(app = %slot.app, "Failed to write to the journal: {error:#}");
+        }
+        if let Event::Healthy { .. } = &event
+            && let Some(began) = state.began
+        {
+            self.metrics.commit_to_healthy(at.duration_since(began));
+        }
+        state.history.record(&event, at);
+        self.metrics.event(slot.app.as_str(), &event);
+    }
+
+    /// Takes or gives back the app's turn among the rolls.
+    pub(super) fn turn(&self, slot: &Slot, observed: &Observed, plan: &Plan) {
+        let begins = matches!(plan.phase, Phase::Adding | Phase::Draining) && !plan.steps.is_empty();
+        let rolls = observed.memory.roll.is_some() || begins;
+        let mut state = slot.state();
+        if !rolls {
+            state.turn = None;
+        } else if state.turn.is_none() {
+            state.turn = Arc::clone(&self.turns).try_acquire_owned().ok();
+        }
+    }
+
+    /// How many other apps roll, where that is as many as may.
+    pub(super) fn turn_taken(&self, slot: &Slot) -> Option<u32> {
+        let taken = slot.state().turn.is_none() && self.turns.available_permits() == 0;
+        taken.then_some(self.config.max_concurrent_rolls)
+    }
+
+    /// Shows what a pass found and decided.
+    pub(super) fn show(&self, slot: &Slot, desired: &Desired, observed: &Observed, plan: &Plan, now: Timestamp) {
+        let app = slot.app.as_str();
+        let mut state = slot.state();
+        if state.phase != plan.phase {
+            state.phase = plan.phase;
+            state.since = now;
+        }
+        state.groups.clone_from(&observed.groups);
+        let reason = plan.steps.first().map(|step| step.reason()).or(plan.state.as_ref());
+        let sentence = reason.map(|reason| Sentence::of(reason, app));
+        let label = |sentence: &Option<Sentence>| sentence.as_ref().map(|s| s.label.clone());
+        if label(&sentence) != label(&state.reason)
+            && let Some(sentence) = &sentence
+        {
+            tracing::info!(app, phase = plan.phase.label(), reason = sentence.label, "{app}: {}", sentence.text);
+        }
+        state.reason = sentence;
+        let held: Vec<Sentence> = plan.held.iter().map(|reason| Sentence::of(reason, app)).collect();
+        say_new_holds(app, &state.held, &held);
+        state.held = held;
+        let _ = desired;
+    }
+
+    /// Shows an app that a sweep found to be plainly as desired.
+    pub fn show_steady(&self, slot: &Slot, manifest: &Manifest, groups: &[Group], now: Timestamp) {
+        let reason = Reason::AsDesired {
+            ami: manifest.ami.clone(),
+        };
+        let mut state = slot.state();
+        if state.groups != groups {
+            state.groups = groups.to_vec();
+        }
+        if state.phase != Phase::Steady {
+            state.phase = Phase::Steady;
+            state.since = now;
+        }
+        if state.reason.as_ref().is_none_or(|said| said.label != reason.label()) {
+            state.reason = Some(Sentence::of(&reason, slot.app.as_str()));
+        }
+        state.held.clear();
+        state.turn = None;
+    }
+
+    /// Shows that nothing can be said of the app now.
+    pub fn blind(&self, slot: &Slot, error: &anyhow::Error) {
+        self.held(
+            slot,
+            Reason::AwsUnreadable {
+                error: format!("{error:#}"),
+            },
+        );
+    }
+
+    /// Applies that run now.
+    pub fn applying(&self) -> usize {
+        self.applies.load(Ordering::SeqCst)
+    }
+
+    /// Shows that the app is held, and nothing else.
+    pub(super) fn held(&self, slot: &Slot, reason: Reason) -> Passed {
+        let held = vec![Sentence::of(&reason, slot.app.as_str())];
+        let mut state = slot.state();
+        say_new_holds(slot.app.as_str(), &state.held, &held);
+        state.held = held;
+        if state.phase != Phase::Held {
+            state.phase = Phase::Held;
+            state.since = self.now();
+        }
+        Passed {
+            phase: Phase::Held,
+            acted: false,
+            wake: None,
+        }
+    }
+
+    /// The snapshot of one app.
+    pub fn app_status(&self, slot: &Slot, wish: Option<&Wish>) -> status::App {
+        let state = slot.state();
+        let desired = wish.and_then(|wish| {
+            let manifest = wish.manifest()?;
+            Some(status::Desired {
+                key: manifest.settings().key().to_string(),
+                ami: manifest.ami.to_string(),
+                version: manifest.image.as_ref().and_then(|image| image.version.clone()),
+                commit: wish.info.as_ref().map(|info| info.id.to_string()).unwrap_or_default(),
+                subject: wish.info.as_ref().map(|info| info.subject.clone()),
+                author: wish.info.as_ref().map(|info| info.author.clone()),
+            })
+        });
+        let manifest = wish.and_then(Wish::manifest);
+        let ami_of = |key: &amid_core::model::ReleaseKey| {
+            let made = state.made.as_ref().and_then(|made| made.releases.get(key)?.settings.ami());
+            made.map(|ami| ami.to_string())
+                .or_else(|| desired.as_ref().filter(|desired| desired.key == key.as_str()).map(|desired| desired.ami.clone()))
+        };
+        let mut releases: Vec<status::Release> = state
+            .groups
+            .iter()
+            .map(|group| status::Release {
+                key: group.key.to_string(),
+                ami: ami_of(&group.key),
+                group: group.name.clone(),
+                min: group.min,
+                max: group.max,
+                desired: group.desired,
+                in_service: group.in_service(),
+                healthy: group.healthy(),
+                instances: group.instances.iter().map(show_instance).collect(),
+            })
+            .collect();
+        let serving = state.made.as_ref().and_then(|made| made.memory.roll.as_ref().map(|roll| roll.from.to_string()));
+        releases.sort_by_key(|release| Some(&release.key) != serving.as_ref());
+        status::App {
+            app: slot.app.to_string(),
+            phase: state.phase,
+            since: state.since,
+            owner: manifest.and_then(|manifest| manifest.owner.clone()),
+            unit: manifest.map(|manifest| manifest.unit.clone()),
+            desired,
+            releases,
+            state: state.reason.clone(),
+            held: state.held.clone(),
+            running: state.running.clone(),
+        }
+    }
+
+    /// Asks the loop to look at the repository at once.
+    pub fn hint(&self) {
+        self.hint.notify_one();
+    }
+
+    /// Remembers the time for the age of a stop.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+fn show_instance(instance: &amid_core::model::Instance) -> status::Instance {
+    use amid_core::model::Targets;
+    status::Instance {
+        id: instance.id.clone(),
+        lifecycle: instance.lifecycle.clone(),
+        target: match &instance.targets {
+            Targets::Healthy => Some("healthy".to_owned()),
+            Targets::Not { state, .. } => Some(state.clone()),
+            Targets::Missing => Some("not registered".to_owned()),
+            Targets::NotAsked => None,
+        },
+        healthy: instance.is_healthy(),
+    }
+}
+
+fn say_new_holds(app: &str, before: &[Sentence], now: &[Sentence]) {
+    for hold in now.iter().filter(|hold| !before.iter().any(|b| b.label == hold.label && b.text == hold.text)) {
+        let frees = hold.frees.as_deref().unwrap_or("nothing, it ends by itself");
+        tracing::warn!(app, reason = hold.label, frees, "{app} is held: {}", hold.text);
+    }
+}

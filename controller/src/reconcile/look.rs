@@ -1,0 +1,212 @@
+//! Looks at everything that the decision about one app needs, and at no more:
+//! target health, launch failures, images and terraform's outputs are asked
+//! for only where something rolls or looks wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+
+use amid_core::manifest::{HealthKind, Manifest};
+use amid_core::model::{Group, Releases};
+use amid_core::observe::{Desired, ImageFact, Observed};
+use amid_core::reason::Reason;
+use amid_core::step::Memory;
+
+use super::engine::{Engine, Made, Place, Slot};
+use super::perform;
+use crate::aws::Scope;
+use crate::desired::Accepted;
+use crate::fault;
+use crate::terragrunt::{RunError, Unlocked};
+
+/// How long terraform's outputs are believed without being read again. Only
+/// amid applies the unit; this is for the person who did it all the same.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why nothing can be decided.
+pub(super) enum Blind {
+    /// A person has to act, or the world has to change.
+    Held(Box<Reason>),
+    /// The look failed and is tried again.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Blind {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Blind {
+    fn held(reason: Reason) -> Self {
+        Self::Held(Box::new(reason))
+    }
+}
+
+/// Whether an app is what git asks for at a glance: one group, of the wanted
+/// release, with the manifest's sizes and as many instances as it wants. Such
+/// an app needs no look beyond the list of groups.
+pub fn is_plainly_steady(manifest: &Manifest, groups: &[Group]) -> bool {
+    let [group] = groups else {
+        return false;
+    };
+    group.key == manifest.settings().key()
+        && (group.min, group.max) == (manifest.min_size, manifest.max_size)
+        && group.template_version.as_deref().is_none_or(|version| version == "1")
+        && (manifest.health.kind == HealthKind::None || !group.target_groups.is_empty())
+        && group.in_service() >= group.desired
+        && !group.deleting
+}
+
+/// Looks.
+pub(super) async fn observe(
+    engine: &Arc<Engine>,
+    slot: &Arc<Slot>,
+    accepted: &Arc<Accepted>,
+    desired: &Desired,
+) -> Result<Observed, Blind> {
+    let Some(place) = engine.place(&slot.app) else {
+        return Err(Blind::held(Reason::NoTarget));
+    };
+    check_account(place).await?;
+    let mut fleet = place.aws.fleet(Scope::App(&slot.app)).await?;
+    let groups = fleet.apps.remove(&slot.app).unwrap_or_default();
+    let mut observed = Observed {
+        groups,
+        code: accepted.code.clone(),
+        turn_taken: engine.turn_taken(slot),
+        has_state: true,
+        ..Observed::default()
+    };
+    let Desired::Wanted { manifest, .. } = desired else {
+        return Ok(observed);
+    };
+    let made = outputs(engine, slot, accepted, manifest).await?;
+    observed.made = made.releases;
+    observed.memory = made.memory;
+    observed.has_state = made.has_state;
+
+    health(place, slot, manifest, &mut observed).await?;
+    let settings = manifest.settings();
+    let is_live = observed.made.values().any(|made| made.settings == settings);
+    if !is_live {
+        observed.image = place.aws.image(&manifest.ami, &manifest.instance_types).await?;
+        if !matches!(observed.image, ImageFact::Missing) {
+            let key = settings.key();
+            let group = observed.group(&key).map(|group| group.name.clone());
+            observed.leftover = place.aws.leftover(&slot.app, &key, group.as_deref()).await?;
+        }
+    }
+    Ok(observed)
+}
+
+/// Asks target groups and failed launches about the app's groups.
+async fn health(place: &Place, slot: &Slot, manifest: &Manifest, observed: &mut Observed) -> anyhow::Result<()> {
+    if manifest.health.kind == HealthKind::LoadBalancer {
+        let arns: BTreeSet<&str> = observed
+            .groups
+            .iter()
+            .flat_map(|group| group.target_groups.iter().map(String::as_str))
+            .collect();
+        let states = place.aws.target_states(&arns).await?;
+        for group in &mut observed.groups {
+            states.tell(group);
+        }
+    }
+    for group in &mut observed.groups {
+        let launched = u32::try_from(group.instances.len()).unwrap_or(u32::MAX);
+        if launched < group.desired {
+            group.failures = place.aws.launch_failures(&group.name).await?;
+        }
+    }
+    let images = place.aws.instance_images(Some(&slot.app)).await?;
+    for instance in observed.groups.iter_mut().flat_map(|group| &mut group.instances) {
+        instance.ami = images.get(&instance.id).cloned();
+    }
+    Ok(())
+}
+
+/// The credentials have to be those of the configured account, before
+/// anything else is believed.
+async fn check_account(place: &Place) -> Result<(), Blind> {
+    if place.checked.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let found = place.aws.account().await?;
+    if found != place.account_id {
+        return Err(Blind::held(Reason::WrongAccount {
+            expected: place.account_id.clone(),
+            found,
+        }));
+    }
+    place.checked.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// What terraform has: as it was read before, or read now.
+async fn outputs(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, manifest: &Manifest) -> Result<Made, Blind> {
+    let now = engine.now();
+    let known = slot.state().made.clone();
+    if let Some(made) = known
+        && now.duration_since(made.at) < BELIEVED
+    {
+        return Ok(made);
+    }
+    let unit = engine.unit(&slot.app, &manifest.unit);
+    if let Some(path) = engine.runner.errored_state(&unit).map_err(Blind::Failed)? {
+        return Err(Blind::held(Reason::ErroredState {
+            path: path.display().to_string(),
+        }));
+    }
+    if !perform::export(engine, slot, accepted, &manifest.unit).await? {
+        return Err(Blind::held(Reason::UnitMissing {
+            unit: manifest.unit.clone(),
+        }));
+    }
+    let outputs = match engine.runner.outputs(&unit).await {
+        Ok(outputs) => outputs,
+        Err(RunError::StateLocked(lock)) => match engine.runner.break_own_lock(&unit, &lock).await {
+            Ok(Unlocked::Broken) => return Err(Blind::Failed(anyhow::anyhow!("Took away the lock of our own dead apply, looking again"))),
+            _ => {
+                return Err(Blind::held(Reason::StateLocked {
+                    who: lock.who,
+                    id: lock.id,
+                }));
+            }
+        },
+        Err(error) => return Err(Blind::Failed(anyhow::Error::new(error).context("Failed to read terraform's outputs"))),
+    };
+    fault::point("outputs-read");
+    let made = match outputs {
+        Some(outputs) => made(&outputs.releases, &outputs.memory, now).map_err(Blind::Failed)?,
+        None => Made {
+            releases: Releases::new(),
+            memory: Memory::default(),
+            has_state: false,
+            at: now,
+        },
+    };
+    slot.state().made = Some(made.clone());
+    Ok(made)
+}
+
+/// Reads the unit's outputs.
+pub(super) fn made(releases: &serde_json::Value, memory: &str, at: Timestamp) -> anyhow::Result<Made> {
+    use anyhow::Context;
+    let releases: Releases = match releases {
+        serde_json::Value::Null => Releases::new(),
+        value => serde_json::from_value(value.clone())
+            .context("The unit's output `releases` has another form than the contract's")?,
+    };
+    let memory = Memory::from_text(memory)
+        .map_err(anyhow::Error::msg)
+        .context("The unit's output `memory` cannot be read; a newer version of amid may have written it")?;
+    Ok(Made {
+        releases,
+        memory,
+        has_state: true,
+        at,
+    })
+}

@@ -1,0 +1,332 @@
+//! Performs one apply: export, plan, check, look again, apply, write down.
+//!
+//! Dull on purpose: what to do was decided. Everything that goes wrong is
+//! turned into one of four endings, sorted by what happens next.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use serde_json::json;
+
+use amid_core::history::{Event, back_off, later};
+use amid_core::observe::Desired;
+use amid_core::reason::Reason;
+use amid_core::step::{Apply, ApplyKind};
+
+use super::engine::{Engine, Slot};
+use super::{look, plan_check, still_wanted};
+use crate::desired::Accepted;
+use crate::fault;
+use crate::terragrunt::{Kind, PlanOptions, Planned, Priority, RunError, Unit, Unlocked, Vars};
+
+/// How a step ended.
+#[derive(Debug)]
+pub(super) enum Performed {
+    /// It is done.
+    Done,
+    /// The world moved on: look and decide again.
+    NotNow,
+    /// It waits for a person.
+    Held(Reason),
+    /// It failed and is tried again then.
+    Later(Timestamp),
+}
+
+/// Performs one apply.
+pub(super) async fn apply(
+    engine: &Arc<Engine>,
+    slot: &Arc<Slot>,
+    accepted: &Arc<Accepted>,
+    desired: &Desired,
+    apply: &Apply,
+) -> anyhow::Result<Performed> {
+    let Desired::Wanted { manifest, .. } = desired else {
+        return Ok(Performed::NotNow);
+    };
+    if !export(engine, slot, accepted, &manifest.unit).await? {
+        return Ok(Performed::Held(Reason::UnitMissing {
+            unit: manifest.unit.clone(),
+        }));
+    }
+    fault::point("exported");
+    let unit = engine.unit(&slot.app, &manifest.unit);
+    engine.journal(
+        slot,
+        Event::Began {
+            step: apply.kind,
+            key: apply.key.clone(),
+            reason: apply.reason.clone(),
+        },
+    )?;
+    fault::point("began");
+    let began = Instant::now();
+    let run = Run {
+        engine,
+        slot,
+        accepted,
+        desired,
+        apply,
+        unit,
+    };
+    let result = run.plan_and_apply().await;
+    slot.state().running = None;
+    run.written_down(result, began).await
+}
+
+/// Puts the tree of the accepted commit where terragrunt finds it. Says
+/// whether the unit is in it.
+pub(super) async fn export(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, unit: &str) -> anyhow::Result<bool> {
+    let (mirror, to, commit) = (Arc::clone(&engine.mirror), engine.export_dir(&slot.app), accepted.commit);
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("Failed to make `{}`", parent.display()))?;
+    }
+    tokio::task::spawn_blocking(move || mirror.export(commit, &to))
+        .await
+        .context("Failed to export the repository")??;
+    let work = engine.unit(&slot.app, unit).work;
+    Ok(work.join("terragrunt.hcl").is_file())
+}
+
+/// Counts an apply while it runs: a stop waits for it.
+struct Counted<'a>(&'a Engine);
+
+impl<'a> Counted<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        engine.applies.fetch_add(1, Ordering::SeqCst);
+        Self(engine)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.applies.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct Run<'a> {
+    engine: &'a Arc<Engine>,
+    slot: &'a Arc<Slot>,
+    accepted: &'a Arc<Accepted>,
+    desired: &'a Desired,
+    apply: &'a Apply,
+    unit: Unit,
+}
+
+impl Run<'_> {
+    async fn plan_and_apply(&self) -> Result<Performed, RunError> {
+        let Some(planned) = self.plan().await? else {
+            return Ok(Performed::NotNow);
+        };
+        fault::point("planned");
+        if let Some(reason) = self.check(&planned).await? {
+            return Ok(Performed::Held(reason));
+        }
+        fault::point("checked");
+        if planned.is_empty() {
+            return Ok(Performed::Done);
+        }
+        // What was true when the step was decided has to be true still.
+        if !self.apply.guard.healthy.is_empty() || !self.apply.guard.empty.is_empty() {
+            match look::observe(self.engine, self.slot, self.accepted, self.desired).await {
+                Ok(observed) if self.apply.guard.holds(&observed) => {}
+                Ok(_) => return Ok(Performed::NotNow),
+                Err(look::Blind::Held(reason)) => return Ok(Performed::Held(*reason)),
+                Err(look::Blind::Failed(error)) => return Err(RunError::Other(error)),
+            }
+        }
+        fault::point("looked-again");
+        if self.engine.is_stopping() || !still_wanted(self.engine, self.slot, self.desired) {
+            return Ok(Performed::NotNow);
+        }
+        self.running("apply");
+        fault::point("before-apply");
+        let started = Instant::now();
+        let counted = Counted::new(self.engine);
+        let applied = self.engine.runner.apply(&self.unit, planned).await;
+        drop(counted);
+        self.engine.metrics.terragrunt("apply", applied.is_ok(), started.elapsed());
+        let applied = applied?;
+        fault::point("applied");
+        if let Some(healed) = &applied.healed {
+            tracing::info!(app = %self.slot.app, "{healed}");
+        }
+        let made = look::made(&applied.outputs.releases, &applied.outputs.memory, self.engine.now())?;
+        self.slot.state().made = Some(made);
+        Ok(Performed::Done)
+    }
+
+    /// Plans; nothing, when git or a stop came first.
+    async fn plan(&self) -> Result<Option<Planned>, RunError> {
+        self.running("plan");
+        let give_up = matches!(self.apply.kind, ApplyKind::Drain | ApplyKind::Remove | ApplyKind::Restore);
+        let options = PlanOptions {
+            refresh: true,
+            priority: if give_up { Priority::GiveUp } else { Priority::Roll },
+        };
+        let vars = self.vars()?;
+        let started = Instant::now();
+        let plan = self.engine.runner.plan(&self.unit, &vars, options);
+        tokio::select! {
+            planned = plan => {
+                self.engine.metrics.terragrunt("plan", planned.is_ok(), started.elapsed());
+                planned.map(Some)
+            }
+            () = self.no_longer_wanted() => Ok(None),
+        }
+    }
+
+    /// Completes when git asks for something else, or the process is to stop.
+    async fn no_longer_wanted(&self) {
+        let mut accepted = self.engine.accepted.subscribe();
+        let mut stopping = self.engine.stopping.subscribe();
+        loop {
+            if self.engine.is_stopping() || !still_wanted(self.engine, self.slot, self.desired) {
+                return;
+            }
+            tokio::select! {
+                changed = accepted.changed() => if changed.is_err() { return },
+                changed = stopping.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn vars(&self) -> anyhow::Result<Vars> {
+        let adopt = match &self.apply.adopt {
+            Some((key, leftover)) => json!({ key.as_str(): {
+                "template_id": leftover.template_id,
+                "group_name": leftover.group_name,
+            }}),
+            None => json!({}),
+        };
+        Ok(Vars {
+            releases: serde_json::to_string(&self.apply.releases).context("Failed to write the releases as JSON")?,
+            may_remove: json!(self.apply.may_remove).to_string(),
+            memory: self.apply.memory.to_text(),
+            adopt: adopt.to_string(),
+        })
+    }
+
+    /// Holds the plan against the step. Gives the hold, if there is one.
+    async fn check(&self, planned: &Planned) -> Result<Option<Reason>, RunError> {
+        let changes = plan_check::changes(&planned.changes);
+        let mut unexpected = self.apply.expected.unexpected(&changes);
+        if planned.overflowed {
+            unexpected.push("more changes than amid reads".to_owned());
+        }
+        if plan_check::updates_a_group(&changes) {
+            let shown = self.engine.runner.show(&self.unit, planned).await?;
+            unexpected.extend(plan_check::unexpected_values(&shown));
+        }
+        if unexpected.is_empty() {
+            return Ok(None);
+        }
+        let id = plan_check::hold_id(&self.slot.app, self.apply, &unexpected);
+        let now = self.engine.now();
+        if self.slot.state().history.is_approved(&id, now) {
+            tracing::info!(app = %self.slot.app, hold = id, "{} goes on as approved", self.slot.app);
+            return Ok(None);
+        }
+        let reason = Reason::UnexpectedPlan {
+            id: id.clone(),
+            unexpected,
+        };
+        let step = plan_check::fingerprint(&self.slot.app, self.apply, self.accepted);
+        self.engine.journal(
+            self.slot,
+            Event::Held {
+                id,
+                step,
+                reason: reason.clone(),
+            },
+        )?;
+        Ok(Some(reason))
+    }
+
+    fn running(&self, what: &str) {
+        self.slot.state().running = Some(format!("{what} {}", self.apply.kind.label()));
+    }
+
+    /// Writes the ending down and says what happens next.
+    async fn written_down(&self, result: Result<Performed, RunError>, began: Instant) -> anyhow::Result<Performed> {
+        let finished = |error: Option<String>| Event::Finished {
+            step: self.apply.kind,
+            key: self.apply.key.clone(),
+            millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error,
+        };
+        let error = match result {
+            Ok(Performed::Done) => {
+                self.engine.journal(self.slot, finished(None))?;
+                if let Some(code) = &self.accepted.code {
+                    self.engine.journal(self.slot, Event::Checked { code: code.clone() })?;
+                }
+                self.slot.state().attempts = 0;
+                fault::point("finished");
+                return Ok(Performed::Done);
+            }
+            Ok(other) => {
+                let why = match &other {
+                    Performed::Held(reason) => format!("held: {}", reason.label()),
+                    _ => "the world moved on".to_owned(),
+                };
+                self.engine.journal(self.slot, finished(Some(why)))?;
+                return Ok(other);
+            }
+            Err(error) => error,
+        };
+        // What the state has now is not known: it is read again.
+        self.slot.state().made = None;
+        self.engine.journal(self.slot, finished(Some(error.to_string())))?;
+        self.after_error(error).await
+    }
+
+    /// Sorts an error by what happens next.
+    async fn after_error(&self, error: RunError) -> anyhow::Result<Performed> {
+        let words = error.to_string();
+        let held = match &error {
+            RunError::StateLocked(lock) => {
+                let unlocked = self.engine.runner.break_own_lock(&self.unit, lock).await;
+                if matches!(unlocked, Ok(Unlocked::Broken)) {
+                    return Ok(Performed::NotNow);
+                }
+                Some(Reason::StateLocked {
+                    who: lock.who.clone(),
+                    id: lock.id.clone(),
+                })
+            }
+            RunError::ErroredState(path) => Some(Reason::ErroredState {
+                path: path.display().to_string(),
+            }),
+            error if error.kind() == Kind::Refused => Some(Reason::Refused { message: words.clone() }),
+            // Made but not recorded: the next look finds it and takes it in.
+            RunError::AlreadyExists(_) | RunError::StalePlan => None,
+            _ => None,
+        };
+        let now = self.engine.now();
+        let attempt = {
+            let mut state = self.slot.state();
+            state.attempts = state.attempts.saturating_add(1);
+            state.attempts
+        };
+        let until = match &error {
+            RunError::AlreadyExists(_) | RunError::StalePlan | RunError::Busy { .. } if attempt <= 2 => now,
+            _ => later(now, back_off(attempt)),
+        };
+        tracing::warn!(app = %self.slot.app, attempt, "{}: {} failed: {words}", self.slot.app, self.apply.kind.label());
+        self.engine.journal(
+            self.slot,
+            Event::Retry {
+                until,
+                attempt,
+                error: words,
+            },
+        )?;
+        Ok(match held {
+            Some(reason) => Performed::Held(reason),
+            None => Performed::Later(until),
+        })
+    }
+}
