@@ -12,6 +12,7 @@ mod fields;
 mod json;
 pub mod parse;
 mod problem;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use duration::Seconds;
 pub use parse::{Parsed, Problem, Source, app_name, parse, parse_one};
+pub use schema::schema;
 
 use crate::model::{AmiId, Settings};
 

@@ -3,6 +3,7 @@
 mod json;
 mod parse;
 mod random;
+mod schema;
 
 use serde_json::{Value, json};
 
