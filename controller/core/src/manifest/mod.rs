@@ -2,12 +2,15 @@
 //!
 //! [`Manifest`] is the meaning of one `desired/<app>.json`. [`parse()`] reads
 //! many of them at once and reports every problem of every file with its
-//! line and column; one bad manifest never hides another.
+//! line and column; one bad manifest never hides another. [`set_fields`]
+//! changes a manifest's text for the commits that amid writes, [`schema()`] is
+//! what editors check it with.
 
 mod canonical;
 mod check;
 mod decode;
 mod duration;
+pub mod edit;
 mod fields;
 mod json;
 pub mod parse;
@@ -23,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use duration::Seconds;
+pub use edit::set_fields;
 pub use parse::{Parsed, Problem, Source, app_name, parse, parse_one};
 pub use schema::schema;
 

@@ -1,5 +1,6 @@
 //! Tests of the parser, by subject, and what they share.
 
+mod edit;
 mod json;
 mod parse;
 mod random;
