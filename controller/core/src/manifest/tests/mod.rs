@@ -2,6 +2,7 @@
 
 mod edit;
 mod json;
+mod keys;
 mod parse;
 mod random;
 mod schema;
