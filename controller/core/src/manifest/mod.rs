@@ -1,12 +1,23 @@
 //! What a manifest says, and how it is read.
 //!
-//! [`Manifest`] is the meaning of one `desired/<app>.json`. [`parse`] reads
+//! [`Manifest`] is the meaning of one `desired/<app>.json`. [`parse()`] reads
 //! many of them at once and reports every problem of every file with its
-//! line and column; one bad manifest never hides another.
+//! line and column; one bad manifest never hides another. [`set_fields`]
+//! changes a manifest's text for the commits that amid writes, [`schema()`] is
+//! what editors check it with.
 
 mod canonical;
+mod check;
+mod decode;
 mod duration;
+pub mod edit;
+mod fields;
+mod json;
 pub mod parse;
+mod problem;
+mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +26,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use duration::Seconds;
+pub use edit::set_fields;
+pub use parse::{Parsed, Problem, Source, app_name, parse, parse_one};
+pub use schema::schema;
 
 use crate::model::{AmiId, Settings};
 
@@ -27,6 +41,10 @@ pub struct Manifest {
     pub owner: Option<String>,
     /// The terragrunt unit that holds this app's releases and nothing else,
     /// relative to the repository's `terraform` folder.
+    #[schemars(
+        length(max = 200),
+        regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
+    )]
     pub unit: String,
     /// The image that every instance runs.
     #[schemars(with = "String", regex(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$"))]
@@ -37,13 +55,20 @@ pub struct Manifest {
     pub image: Option<Image>,
     /// Raise it to replace every instance although nothing else changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 9_007_199_254_740_991_u64))]
     pub revision: Option<u64>,
     /// Instance types in order of preference, 1 to 40.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(
+        length(min = 1, max = 40),
+        inner(regex(pattern = r"^[a-z][a-z0-9-]*\.[a-z0-9][a-z0-9-]*$")),
+        extend("uniqueItems" = true)
+    )]
     pub instance_types: Vec<String>,
     /// The group is never smaller than this.
+    #[schemars(range(max = 100_000))]
     pub min_size: u32,
     /// The group is never larger than this, a roll aside.
+    #[schemars(range(min = 1, max = 100_000))]
     pub max_size: u32,
     /// Environment of the app: names to texts or whole numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +79,7 @@ pub struct Manifest {
     pub secrets: Option<BTreeMap<String, String>>,
     /// User data as it is given to the instance. Excludes `env` and `secrets`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16_384))]
     pub user_data: Option<String>,
     /// What healthy means for this app.
     #[serde(default)]
@@ -143,6 +169,7 @@ pub struct Roll {
     pub strategy: Strategy,
     /// Instances of the new release that are baked before the rest; 0 starts
     /// at full size.
+    #[schemars(range(max = 100_000))]
     pub canary: u32,
     /// How long the new release must stay healthy before the old one goes.
     pub bake: Seconds,
@@ -200,10 +227,11 @@ pub enum OnDrift {
 #[serde(deny_unknown_fields)]
 pub struct Suspend {
     /// Why, for the people who will ask.
+    #[schemars(length(min = 1))]
     pub reason: String,
     /// When it ends by itself, RFC 3339; without it, when the field is
     /// removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
 }
