@@ -248,7 +248,8 @@ locals {
 resource "aws_autoscaling_policy" "release" {
   for_each = local.scaling_policies
 
-  name                      = each.value.name
+  # AWS keeps names apart by group, emulators do not: the key is part of the name.
+  name                      = "${each.value.release}-${each.value.name}"
   autoscaling_group_name    = aws_autoscaling_group.release[each.value.release].name
   policy_type               = "TargetTrackingScaling"
   estimated_instance_warmup = each.value.warmup_seconds
@@ -271,7 +272,7 @@ resource "aws_autoscaling_policy" "release" {
 resource "aws_autoscaling_schedule" "release" {
   for_each = local.schedules
 
-  scheduled_action_name  = each.value.name
+  scheduled_action_name  = "${each.value.release}-${each.value.name}"
   autoscaling_group_name = aws_autoscaling_group.release[each.value.release].name
   recurrence             = each.value.recurrence
   time_zone              = each.value.time_zone
