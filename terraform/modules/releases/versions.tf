@@ -1,0 +1,11 @@
+terraform {
+  # use_lockfile, terraform_data and mocked providers in tests: all there since 1.11.
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.90, < 7.0"
+    }
+  }
+}
