@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod repo;
 pub mod sampler;
 pub mod scenes;
+mod server;
 pub mod standin;
 pub mod stub_terragrunt;
 pub mod timeline;

@@ -1,42 +1,62 @@
 //! A reverse proxy between AWS clients and moto_server that plays, by rule, what moto lacks.
-use std::{net::SocketAddr, time::Duration};
+//!
+//! terraform, terragrunt's S3 backend, the Rust SDK and boto3 talk to it as they would to AWS. Most requests
+//! pass through untouched; those that a rule is about are changed on their way, or their answer is. It plays
+//! no more than what the scenes need, and it never checks a signature.
 
-use anyhow::{Result, bail};
+mod activities;
+mod call;
+mod errors;
+mod form;
+mod groups;
+mod ledger;
+mod lookup;
+mod rules;
+mod targets;
+mod upstream;
+mod xml;
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::Result;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
+};
+
+pub(crate) use form::Form;
+pub use rules::{Fault, FaultKind, ImageHealth, RefuseLaunches, Rules};
+pub(crate) use upstream::{Answer, Service, Upstream};
+pub(crate) use xml::Element;
+
+use crate::server::{Body, Dropped, Server, full};
+use call::Call;
+
+/// How many requests are remembered.
+const MAX_SEEN: usize = 100_000;
 
 /// A running proxy; it stops when dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    rules: Rules,
-}
-
-impl Proxy {
-    /// Starts a proxy on a free loopback port in front of the moto_server at `upstream`.
-    ///
-    /// It runs on a thread of its own, so that it works from async code and from plain code.
-    pub fn start(upstream: SocketAddr) -> Result<Proxy> {
-        bail!("The proxy for {upstream} is not written yet")
-    }
-
-    /// The proxy's URL, for `AWS_ENDPOINT_URL`, without a slash at the end.
-    pub fn endpoint(&self) -> String {
-        String::new()
-    }
-
-    /// The rules, which may be changed while the proxy runs.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// The latest requests (at most 100,000), oldest first.
-    pub fn requests(&self) -> Vec<Seen> {
-        Vec::new()
-    }
+    inner: Arc<Inner>,
+    server: Server,
 }
 
 /// One request that the proxy has answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// When it came.
+    /// When its answer was ready.
     pub at: jiff::Timestamp,
     /// The service as the signature names it: `ec2`, `autoscaling`, `elasticloadbalancing`, `s3`, `sts`, …
     pub service: String,
@@ -46,86 +66,288 @@ pub struct Seen {
     pub status: Option<u16>,
 }
 
-/// How the proxy bends moto's answers; cheap to clone, all clones share one set of rules.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {}
-
-impl Rules {
-    /// Every target answers `initial` until its instance was launched this long ago (0 at the start).
-    pub fn target_initial(&self, _age: Duration) {}
-
-    /// Overrides the target health of all instances of an image.
-    pub fn image_health(&self, _ami: &str, _health: ImageHealth) {}
-
-    /// Overrides the target health of one instance; wins over its image's.
-    pub fn instance_health(&self, _instance: &str, _health: ImageHealth) {}
-
-    /// From now on no group that uses such an image gets any instance.
-    pub fn refuse_launches(&self, _refuse: RefuseLaunches) {}
-
-    /// Lets launches through again; the sizes that were wished in the meantime are sent to moto at once.
-    pub fn allow_launches(&self) {}
-
-    /// Instances of a group that shrinks stay visible, as `Terminating:Wait` and `draining`, for this long.
-    pub fn linger(&self, _time: Duration) {}
-
-    /// Adds a fault; faults are looked through in the order in which they were added.
-    pub fn fault(&self, _fault: Fault) {}
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {}
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    upstream: Upstream,
+    rules: Rules,
+    ledger: ledger::Ledger,
+    lookup: lookup::Lookup,
+    /// Requests that change groups take turns.
+    turn: tokio::sync::Mutex<()>,
+    seen: Mutex<VecDeque<Seen>>,
+    /// Pages that were told to come twice so far; their number is in the token.
+    repeated: AtomicU64,
+    repeats: Mutex<VecDeque<(String, Option<String>)>>,
 }
 
-/// What the load balancer says of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImageHealth {
-    /// As moto and [`Rules::target_initial`] say.
-    Healthy,
-    /// `unhealthy`, reason `Target.FailedHealthChecks`, once the initial time is over.
-    Unhealthy,
-    /// `initial` for ever.
-    InitialForever,
+impl Proxy {
+    /// Starts a proxy on a free loopback port in front of the moto_server at `upstream`.
+    ///
+    /// It runs on a thread of its own, so that it works from async code and from plain code.
+    pub fn start(upstream: SocketAddr) -> Result<Proxy> {
+        let inner = Arc::new(Inner {
+            upstream: Upstream::new(upstream),
+            rules: Rules::default(),
+            ledger: ledger::Ledger::default(),
+            lookup: lookup::Lookup::default(),
+            turn: tokio::sync::Mutex::default(),
+            seen: Mutex::default(),
+            repeated: AtomicU64::default(),
+            repeats: Mutex::default(),
+        });
+        let handler = {
+            let inner = Arc::clone(&inner);
+            move |request| {
+                let inner = Arc::clone(&inner);
+                async move { inner.serve(request).await }
+            }
+        };
+        let beside = {
+            let inner = Arc::clone(&inner);
+            async move {
+                loop {
+                    inner.rules.launches_allowed().await;
+                    if let Err(error) = groups::release(&inner).await {
+                        eprintln!("The test proxy failed to let launches through: {error:#}");
+                    }
+                }
+            }
+        };
+        Ok(Proxy {
+            server: Server::start("aws-proxy", handler, beside)?,
+            inner,
+        })
+    }
+
+    /// The proxy's URL, for `AWS_ENDPOINT_URL`, without a slash at the end.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.server.addr())
+    }
+
+    /// The rules, which may be changed while the proxy runs.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// The latest requests (at most 100,000), oldest first.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.inner
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
 }
 
-/// Which launches are refused, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefuseLaunches {
-    /// Only groups that use this image; all groups where none.
-    pub ami: Option<String>,
-    /// AWS's error code, for example `InsufficientInstanceCapacity`.
-    pub code: String,
-    /// What AWS says to it, a sentence.
-    pub message: String,
+impl Inner {
+    /// Answers a request and remembers it.
+    async fn serve(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+        let call = match Call::read(request).await {
+            Ok(call) => call,
+            Err(error) => {
+                return Ok(errors::error(
+                    "",
+                    400,
+                    "MalformedInput",
+                    &format!("{error:#}"),
+                ));
+            }
+        };
+        let (service, action) = (call.service.clone(), call.action.clone());
+        let answer = self.answer(call).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_SEEN {
+            seen.pop_front();
+        }
+        seen.push_back(Seen {
+            at: jiff::Timestamp::now(),
+            service,
+            action,
+            status,
+        });
+        answer
+    }
+
+    /// Plays a fault, or carries the request out and plays one on its answer.
+    async fn answer(&self, mut call: Call) -> Result<Response<Body>, Dropped> {
+        let fault = self.rules.take_fault(&call);
+        let service = call.service.clone();
+        match fault {
+            Some(FaultKind::Throttle) => return Ok(errors::throttled(&service)),
+            Some(FaultKind::Status(status)) => return Ok(errors::of_status(&service, status)),
+            Some(FaultKind::DropConnection) => return Err(Dropped),
+            _ => {}
+        }
+        self.restore_token(&mut call);
+        let token = page_token(&call).map(|(_, token)| token);
+        let is_head = call.method == hyper::Method::HEAD;
+        let answer = match self.carry_out(call).await {
+            Ok(answer) => answer,
+            Err(error) => errors::error(
+                &service,
+                502,
+                "BadGateway",
+                &format!("The test proxy failed: {error:#}"),
+            ),
+        };
+        Ok(match fault {
+            Some(FaultKind::Delay(time)) => {
+                tokio::time::sleep(time).await;
+                answer
+            }
+            Some(FaultKind::CutBody) if !is_head => cut(answer).await,
+            Some(FaultKind::RepeatPage) => self.repeat(&service, token, answer).await,
+            _ => answer,
+        })
+    }
+
+    /// Asks moto, bending the request or its answer where a rule is about it.
+    async fn carry_out(&self, call: Call) -> Result<Response<Body>> {
+        if groups::is_write(&call) {
+            return groups::write(self, call).await;
+        }
+        let answer = self.upstream.forward(&call).await?;
+        let answer = match (call.service.as_str(), call.action.as_str()) {
+            _ if answer.status != StatusCode::OK => answer,
+            ("autoscaling", "DescribeAutoScalingGroups") => groups::show(self, answer)?,
+            ("autoscaling", "DescribeScalingActivities") => {
+                activities::show(self, &call, answer).await?
+            }
+            ("elasticloadbalancing", "DescribeTargetHealth") => {
+                targets::show_health(self, &call, answer).await?
+            }
+            ("ec2", "DescribeInstances") => targets::show_instances(self, answer)?,
+            _ => answer,
+        };
+        let is_head = call.method == hyper::Method::HEAD;
+        Ok(if is_head {
+            reply_to_head(answer)
+        } else {
+            reply(answer)
+        })
+    }
+
+    /// Makes an answer name a further page, whose token leads to the same page.
+    async fn repeat(
+        &self,
+        service: &str,
+        token: Option<String>,
+        answer: Response<Body>,
+    ) -> Response<Body> {
+        let (head, body) = answer.into_parts();
+        let bytes = body
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
+        let Ok(mut root) = Element::parse(&String::from_utf8_lossy(&bytes)) else {
+            return Response::from_parts(head, full(bytes));
+        };
+        let number = self.repeated.fetch_add(1, Ordering::Relaxed);
+        let name = format!("again-{number}");
+        match service {
+            "ec2" => root.set("nextToken", &*name),
+            _ => {
+                let field = if service == "elasticloadbalancing" {
+                    "NextMarker"
+                } else {
+                    "NextToken"
+                };
+                if let Some(result) = root
+                    .children
+                    .iter_mut()
+                    .find(|child| child.name.ends_with("Result"))
+                {
+                    result.set(field, &*name);
+                }
+            }
+        }
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        if repeats.len() >= 1_000 {
+            repeats.pop_front();
+        }
+        repeats.push_back((name, token));
+        let mut response = Response::from_parts(head, full(root.document()));
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response
+    }
+
+    /// Puts the token back that a repeated page was asked with.
+    fn restore_token(&self, call: &mut Call) {
+        let Some((field, token)) = page_token(call) else {
+            return;
+        };
+        let repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, real)) = repeats.iter().find(|(name, _)| *name == token) else {
+            return;
+        };
+        let mut form = call.form.clone();
+        match real {
+            Some(real) => form.set(field, &**real),
+            None => form.remove(field),
+        }
+        call.use_form(form);
+    }
 }
 
-/// A fault that is played on requests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
-    /// The service as in [`Seen::service`]; every service where empty or `*`.
-    pub service: String,
-    /// The action, with `*` as wildcard.
-    pub action: String,
-    /// Only requests that name this image or group (anywhere in their form or query).
-    pub naming: Option<String>,
-    /// How many times; without end where none.
-    pub times: Option<u32>,
-    /// What happens.
-    pub kind: FaultKind,
+/// The field and value that ask for a further page.
+fn page_token(call: &Call) -> Option<(&'static str, String)> {
+    ["NextToken", "Marker"]
+        .into_iter()
+        .find_map(|field| Some((field, call.form.get(field)?.to_owned())))
 }
 
-/// What happens to a request.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FaultKind {
-    /// AWS's answer to too many requests.
-    Throttle,
-    /// This HTTP status with an error of the service's form; the request does not reach moto.
-    Status(u16),
-    /// The answer comes this much later.
-    Delay(Duration),
-    /// The request does not reach moto, and its connection is closed without an answer.
-    DropConnection,
-    /// The answer's body ends in its middle.
-    CutBody,
-    /// The first page of a listing comes twice: its answer names a further page, which is the same again.
-    RepeatPage,
+/// Changes an answer's XML; one that is no XML stays as it is.
+pub(crate) fn rewrite(answer: Answer, change: impl FnOnce(&mut Element)) -> Result<Answer> {
+    let Ok(mut root) = Element::parse(&String::from_utf8_lossy(&answer.body)) else {
+        return Ok(answer);
+    };
+    change(&mut root);
+    Ok(Answer {
+        body: Bytes::from(root.document()),
+        ..answer
+    })
+}
+
+/// The answer as it goes to the client.
+pub(crate) fn reply(answer: Answer) -> Response<Body> {
+    let mut response = Response::new(full(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
+/// The answer to a HEAD request: its length is that of a body that does not come.
+fn reply_to_head(answer: Answer) -> Response<Body> {
+    let length = answer.headers.get(CONTENT_LENGTH).cloned();
+    let mut response = reply(answer);
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    response
+}
+
+/// An answer whose body breaks off in its middle, though its length promises more.
+async fn cut(answer: Response<Body>) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    let bytes = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
+    head.headers
+        .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let half = bytes.slice(..bytes.len() / 2);
+    let frames = [
+        Ok(Frame::data(half)),
+        Err(std::io::Error::other("The body is cut on purpose")),
+    ];
+    Response::from_parts(head, StreamBody::new(stream::iter(frames)).boxed_unsync())
 }
