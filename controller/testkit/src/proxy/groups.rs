@@ -48,9 +48,11 @@ pub(crate) async fn write(proxy: &Inner, mut call: Call) -> Result<Response<Body
                        request(s) still in the group.";
         return Ok(error("autoscaling", 400, "ResourceInUse", message));
     }
-    let linger = proxy.rules.linger_time();
+    let began = Timestamp::now();
     if let Some(before) = &before {
-        proxy.ledger.may_depart(before, linger, Timestamp::now());
+        proxy
+            .ledger
+            .may_depart(before, proxy.rules.linger_time(), began);
     }
     let earlier = proxy.ledger.withheld(&name);
     let withheld = bend_sizes(proxy, &mut call, before.as_ref(), earlier.clone()).await?;
@@ -76,6 +78,7 @@ pub(crate) async fn write(proxy: &Inner, mut call: Call) -> Result<Response<Body
         group(proxy, &name).await?
     };
     proxy.ledger.settle(after.as_ref());
+    deregister_departed(proxy, &name, began).await;
     if is_done
         && needs_min
         && let Some(earlier) = &earlier
@@ -118,7 +121,7 @@ pub(crate) async fn release(proxy: &Inner) -> Result<()> {
         form.set("MaxSize", max.to_string());
         form.set("DesiredCapacity", desired.to_string());
         if let Some(policy) = before.child("MixedInstancesPolicy") {
-            form.add_element("MixedInstancesPolicy", policy);
+            add_mixed_policy(&mut form, policy);
         }
         proxy
             .upstream
@@ -324,7 +327,37 @@ fn keep_mixed_policy(call: &mut Call, before: &Element) {
         .filter(|_| !names_source)
     {
         let mut form = call.form.clone();
-        form.add_element("MixedInstancesPolicy", policy);
+        add_mixed_policy(&mut form, policy);
         call.use_form(form);
+    }
+}
+
+/// Repeats a policy as a request has it: the answer names the template by id and name, a request may not.
+fn add_mixed_policy(form: &mut Form, policy: &Element) {
+    form.add_element("MixedInstancesPolicy", policy);
+    form.remove(
+        "MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateName",
+    );
+}
+
+/// Takes instances that are gone out of the target groups: moto leaves the ones that a group ends itself
+/// registered, and healthy, for ever.
+async fn deregister_departed(proxy: &Inner, group: &str, since: Timestamp) {
+    let departed = proxy.ledger.departed();
+    for departed in departed
+        .iter()
+        .filter(|departed| departed.group == group && departed.since == since)
+    {
+        for arn in &departed.target_groups {
+            let fields = [
+                ("TargetGroupArn", arn.as_str()),
+                ("Targets.member.1.Id", &departed.instance),
+            ];
+            // It fails where the target is not registered any more, which is what is wanted.
+            let _ = proxy
+                .upstream
+                .ask(Service::LoadBalancing, "DeregisterTargets", &fields)
+                .await;
+        }
     }
 }
