@@ -13,6 +13,8 @@ mod ledger;
 mod lookup;
 mod rules;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod xml;
 
@@ -35,7 +37,6 @@ use hyper::{
     header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 
-pub(crate) use form::Form;
 pub use rules::{Fault, FaultKind, ImageHealth, RefuseLaunches, Rules};
 pub(crate) use upstream::{Answer, Service, Upstream};
 pub(crate) use xml::Element;
