@@ -9,6 +9,7 @@ mod call;
 mod errors;
 mod form;
 mod groups;
+mod images;
 mod ledger;
 mod lookup;
 mod rules;
@@ -222,6 +223,7 @@ impl Inner {
                 targets::show_health(self, &call, answer).await?
             }
             ("ec2", "DescribeInstances") => targets::show_instances(self, answer)?,
+            ("ec2", "DescribeImages") => images::show(self, answer)?,
             _ => answer,
         };
         let is_head = call.method == hyper::Method::HEAD;

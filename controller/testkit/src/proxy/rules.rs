@@ -28,6 +28,7 @@ struct Shared {
 struct Told {
     target_initial: Duration,
     images: HashMap<String, ImageHealth>,
+    image_states: HashMap<String, String>,
     instances: HashMap<String, ImageHealth>,
     refusals: Vec<RefuseLaunches>,
     linger: Duration,
@@ -99,6 +100,15 @@ impl Rules {
         self.told().images.insert(ami.to_owned(), health);
     }
 
+    /// Shows an image in this state (`pending`, `failed`, …); as moto says where none.
+    pub fn image_state(&self, ami: &str, state: Option<&str>) {
+        let states = &mut self.told().image_states;
+        match state {
+            Some(state) => states.insert(ami.to_owned(), state.to_owned()),
+            None => states.remove(ami),
+        };
+    }
+
     /// Overrides the target health of one instance; wins over its image's.
     pub fn instance_health(&self, instance: &str, health: ImageHealth) {
         self.told().instances.insert(instance.to_owned(), health);
@@ -151,6 +161,16 @@ impl Rules {
             Some(ImageHealth::Unhealthy) => Some(TargetState::Unhealthy),
             Some(ImageHealth::Healthy) | None => None,
         }
+    }
+
+    /// Whether any image is to be shown in another state.
+    pub(super) fn bends_images(&self) -> bool {
+        !self.told().image_states.is_empty()
+    }
+
+    /// The state that an image is to be shown in; none: as moto says.
+    pub(super) fn state_of_image(&self, ami: &str) -> Option<String> {
+        self.told().image_states.get(ami).cloned()
     }
 
     /// Whether launches are refused for a group with this image.
