@@ -1,1 +1,19 @@
-//! x
+//! The world that amid is tested in.
+//!
+//! A reverse proxy in front of moto_server that plays what moto lacks, moto_server itself as a child, git
+//! fixtures, a stand-in for the terragrunt command and a stand-in for the AWS API; above them the world of
+//! the demo, its scenes and its sampler. Nothing here is part of the shipped binary, and nothing here reaches
+//! beyond loopback.
+
+pub mod cloud;
+pub mod lifetime;
+pub mod moto;
+pub mod proxy;
+pub mod repo;
+pub mod sampler;
+pub mod scenes;
+mod server;
+pub mod standin;
+pub mod stub_terragrunt;
+pub mod timeline;
+pub mod world;

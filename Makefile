@@ -1,0 +1,53 @@
+# The verbs of this project. Each is a few lines of shell below scripts/; all
+# that they install or build lies in ${XDG_CACHE_HOME:-~/.cache}/amid.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+.PHONY: help tools build demo up test lint test-unit test-terraform test-crash test-e2e bench fmt clean
+
+help: ## list the verbs
+	@scripts/help.sh
+
+tools: ## bring terragrunt, moto and a terraform configuration (quick when there)
+	@scripts/tools.sh
+
+build: tools ## build everything
+	@cargo build --workspace
+
+demo: tools ## the life of an app in five minutes, on this machine alone
+	@scripts/scenes.sh demo
+
+up: tools ## the demo's world without its script, until Ctrl-C
+	@scripts/scenes.sh up
+
+test: tools ## every check there is
+	@scripts/test.sh
+
+lint: tools ## formatting, clippy, documentation, shell scripts
+	@scripts/lint.sh
+
+test-unit: tools ## the Rust tests
+	@scripts/test-unit.sh
+
+test-terraform: tools ## the modules' own tests, with mocked providers
+	@scripts/test-terraform.sh
+
+test-crash: tools ## kill the real binary at every crash point
+	@scripts/test-crash.sh
+
+test-e2e: tools ## all scenes with real git, terragrunt and terraform (SCENES="2 6" for some)
+	@scripts/scenes.sh e2e $(SCENES)
+
+bench: tools ## measure against the bars, write bench/RESULTS.md
+	@scripts/bench.sh
+
+fmt: tools ## format everything
+	@scripts/fmt.sh
+
+clean: ## remove what was built (tools stay)
+	@cargo clean
