@@ -4,6 +4,21 @@
 //! adapters) and acts.
 
 pub mod aws;
+pub mod cli;
+pub mod client;
 pub mod config;
+pub mod desired;
 pub mod fault;
+pub mod git;
+pub mod http;
+pub mod metrics;
+pub mod reconcile;
+pub mod run;
+pub mod socket;
 pub mod status;
+pub mod store;
+pub mod systemd;
+pub mod telemetry;
+pub mod terragrunt;
+pub mod watch;
+pub mod webhook;

@@ -359,7 +359,7 @@ impl LaunchCause {
             "InsufficientInstanceCapacity",
             "InsufficientHostCapacity",
             "InsufficientReservedInstanceCapacity",
-            "sufficient capacity",
+            "do not have sufficient",
             "UnfulfillableCapacity",
             "Spot Instance interruption",
         ]) {
