@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -22,9 +21,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Unit;
 use super::error::RunError;
-use super::output::{Lines, Log, Report};
+use super::output::{Log, Report};
 use super::process;
 use super::record::{self, Ending, Operation, Record, RunDir};
+use super::tail::Tail;
 
 /// How often the files of a running child are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -366,77 +366,6 @@ pub(super) fn send_interrupt(run: &RunDir, record: &mut Record, terraform: &str)
     }
     tracing::warn!(pid = found.pid, run = %run.path.display(), "The apply took too long: terraform was asked to stop");
     process::interrupt(found.pid);
-}
-
-/// Reads a file that another process appends to.
-#[derive(Debug)]
-struct Tail {
-    path: PathBuf,
-    file: File,
-    read: u64,
-    lines: Lines,
-    lost: bool,
-}
-
-impl Tail {
-    fn open(path: PathBuf) -> anyhow::Result<Self> {
-        let file =
-            File::open(&path).with_context(|| format!("Failed to open `{}`", path.display()))?;
-        Ok(Self {
-            path,
-            file,
-            read: 0,
-            lines: Lines::default(),
-            lost: false,
-        })
-    }
-
-    fn length(&self) -> u64 {
-        self.file.metadata().map_or(0, |meta| meta.len())
-    }
-
-    /// Reads at most `max` bytes; true if there may be more.
-    async fn read(&mut self, max: u64, mut line: impl FnMut(Option<&[u8]>)) -> bool {
-        let mut buffer = vec![0; 256 * 1024];
-        let mut left = max;
-        while left > 0 {
-            match self.file.read(&mut buffer) {
-                Ok(0) => return false,
-                Ok(count) => {
-                    self.read += count as u64;
-                    left = left.saturating_sub(count as u64);
-                    self.lines.feed(&buffer[..count], &mut line);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    tracing::warn!(%error, path = %self.path.display(), "Failed to read a run's output");
-                    return false;
-                }
-            }
-            tokio::task::yield_now().await;
-        }
-        true
-    }
-
-    /// Empties a file that grew too large, without the writer noticing: it
-    /// appends.
-    fn shorten(&mut self) {
-        let emptied = OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(|file| file.set_len(0))
-            .and_then(|()| std::io::Seek::seek(&mut self.file, std::io::SeekFrom::Start(0)));
-        match emptied {
-            Ok(_) => {
-                self.lost = true;
-                self.lines.lost_some();
-                tracing::warn!(path = %self.path.display(), "An apply printed too much: part of its output was dropped");
-            }
-            Err(error) => {
-                tracing::warn!(%error, path = %self.path.display(), "Failed to empty a file")
-            }
-        }
-    }
 }
 
 /// Reads the files of a run that ended without us.

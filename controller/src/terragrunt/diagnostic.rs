@@ -317,8 +317,8 @@ fn created(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix(" UTC").unwrap_or(text);
     let (moment, offset) = text.rsplit_once(' ')?;
     let (date, time) = moment.split_once(' ')?;
-    let offset = offset.get(..3)?;
-    format!("{date}T{time}{offset}:00").parse().ok()
+    let (hours, minutes) = (offset.get(..3)?, offset.get(3..)?);
+    format!("{date}T{time}{hours}:{minutes}").parse().ok()
 }
 
 fn shorten(text: &str) -> String {
