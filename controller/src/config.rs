@@ -263,6 +263,8 @@ pub struct Environment {
     pub log: Option<String>,
     /// `NO_COLOR`, or output that is no terminal.
     pub plain: bool,
+    /// All of it, for the programs that amid starts; they get a closed list.
+    pub all: BTreeMap<String, String>,
     /// `AMID_FAULT`: a planted mistake or crash point; only builds with the
     /// feature `faults` look at it.
     pub fault: Option<String>,
@@ -279,6 +281,9 @@ impl Environment {
         Self {
             log: var("AMID_LOG"),
             plain: var("NO_COLOR").is_some(),
+            all: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
             fault: var("AMID_FAULT"),
         }
     }

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod daemon;
 pub mod desired;
 pub mod fault;
 pub mod git;

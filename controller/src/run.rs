@@ -71,9 +71,11 @@ struct Loop {
     engine: Arc<Engine>,
     inputs: Inputs,
     schedule: Schedule,
-    passes: JoinSet<(AppName, anyhow::Result<Passed>)>,
+    passes: JoinSet<(AppName, anyhow::Result<Passed>, Duration)>,
     fetching: Option<JoinHandle<Result<Oid, FetchError>>>,
     fetch_again: bool,
+    fetch_began: Instant,
+    sweep_began: Instant,
     sweeping: Option<JoinHandle<anyhow::Result<Vec<Fleet>>>>,
     next_fetch: Instant,
     next_sweep: Instant,
@@ -101,6 +103,8 @@ pub async fn run(engine: Arc<Engine>, inputs: Inputs) -> anyhow::Result<bool> {
         passes: JoinSet::new(),
         fetching: None,
         fetch_again: false,
+        fetch_began: now,
+        sweep_began: now,
         sweeping: None,
         next_fetch: now,
         next_sweep: now,
@@ -160,12 +164,14 @@ impl Loop {
                 self.fetch_again = true;
             } else {
                 let mirror = Arc::clone(&self.engine.mirror);
+                self.fetch_began = now;
                 self.fetching = Some(tokio::task::spawn_blocking(move || mirror.fetch()));
             }
             self.next_fetch = now + jittered(Duration::from_secs(self.engine.config.repository.poll.0));
         }
         if self.next_sweep <= now && self.sweeping.is_none() && self.engine.accepted().is_some() {
             let engine = Arc::clone(&self.engine);
+            self.sweep_began = now;
             self.sweeping = Some(tokio::spawn(async move {
                 let mut fleets = Vec::new();
                 for place in &engine.places {
@@ -178,8 +184,9 @@ impl Loop {
         for app in self.schedule.take_due(now) {
             let (engine, slot) = (Arc::clone(&self.engine), self.engine.slot(&app));
             self.passes.spawn(async move {
+                let began = Instant::now();
                 let passed = pass(&engine, &slot).await;
-                (app, passed)
+                (app, passed, began.elapsed())
             });
         }
     }
@@ -193,7 +200,7 @@ impl Loop {
             Ok(fetched) => fetched,
             Err(error) => Err(FetchError::Other(error.into())),
         };
-        self.engine.metrics.git_fetch(fetched.is_ok());
+        self.engine.metrics.git_fetch(fetched.is_ok(), self.fetch_began.elapsed());
         fault::point("fetched");
         let result = match fetched {
             Ok(head) => {
@@ -276,6 +283,7 @@ impl Loop {
             }
         }
         self.swept = Some(now);
+        self.engine.metrics.sweep(self.sweep_began.elapsed());
         self.audit();
         fault::point("swept");
     }
@@ -297,9 +305,9 @@ impl Loop {
         }
     }
 
-    fn passed(&mut self, passed: Result<(AppName, anyhow::Result<Passed>), tokio::task::JoinError>) {
+    fn passed(&mut self, passed: Result<(AppName, anyhow::Result<Passed>, Duration), tokio::task::JoinError>) {
         self.dirty = true;
-        let (app, passed) = match passed {
+        let (app, passed, took) = match passed {
             Ok(passed) => passed,
             Err(error) => {
                 // A pass that panics loses itself, not the daemon; the next
@@ -313,7 +321,7 @@ impl Loop {
         let now = Instant::now();
         match passed {
             Ok(passed) => {
-                self.engine.metrics.pass(true);
+                self.engine.measure_pass(Some((passed.phase, passed.acted)), took);
                 self.schedule.worked(&app);
                 let wait = match passed.phase {
                     _ if passed.acted => Some(Duration::ZERO),
@@ -329,7 +337,7 @@ impl Loop {
                 }
             }
             Err(error) => {
-                self.engine.metrics.pass(false);
+                self.engine.measure_pass(None, took);
                 tracing::warn!(app = %app, "{app}: {error:#}");
                 let slot = self.engine.slot(&app);
                 self.engine.blind(&slot, &error);

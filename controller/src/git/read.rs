@@ -69,6 +69,20 @@ pub struct Refused {
 }
 
 impl Mirror {
+    /// The tree of the folder `path` at `commit`; `None` when there is none.
+    pub fn tree_at(&self, commit: Oid, path: &str) -> Result<Option<Oid>> {
+        let inner = self.lock();
+        let result = (|| {
+            let tree = inner.repo.find_commit(commit)?.tree()?;
+            match tree.get_path(Path::new(path)) {
+                Ok(entry) => Ok(Some(entry.id())),
+                Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })();
+        self.watched(result).with_context(|| format!("Failed to find `{path}` in {commit}"))
+    }
+
     /// All manifests at `commit`: files `desired/**/*.json`. Costs nothing when `desired/` is the same as last time.
     pub fn manifests(&self, commit: Oid) -> Result<Arc<Manifests>> {
         let mut inner = self.lock();

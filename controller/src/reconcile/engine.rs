@@ -70,6 +70,8 @@ pub struct Engine {
     pub last_accepted: Option<git2::Oid>,
     /// Applies that run now.
     pub applies: AtomicUsize,
+    /// The newest entries of the journal.
+    pub recent: crate::daemon::Recent,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }
@@ -210,8 +212,9 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .append(at, &journal_entry(&slot.app, &event))?;
+        crate::daemon::remember(&self.recent, at, &journal_entry(&slot.app, &event));
         slot.state().history.record(&event, at);
-        self.metrics.event(slot.app.as_str(), &event);
+        self.measure(slot.app.as_str(), &event);
         Ok(())
     }
 
@@ -225,13 +228,14 @@ impl Engine {
         if let Err(error) = written {
             tracing::warn!(app = %slot.app, "Failed to write to the journal: {error:#}");
         }
+        crate::daemon::remember(&self.recent, at, &journal_entry(&slot.app, &event));
         if let Event::Healthy { .. } = &event
             && let Some(began) = state.began
         {
-            self.metrics.commit_to_healthy(at.duration_since(began));
+            self.metrics.commit_to_healthy(super::span(at.duration_since(began)));
         }
         state.history.record(&event, at);
-        self.metrics.event(slot.app.as_str(), &event);
+        self.measure(slot.app.as_str(), &event);
     }
 
     /// Takes or gives back the app's turn among the rolls.

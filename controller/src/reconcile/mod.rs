@@ -6,9 +6,11 @@
 //! When git changes its mind meanwhile, a plan is dropped and no apply is
 //! begun; an apply that runs is let finish.
 
+mod dry;
 mod engine;
 mod evidence;
 mod look;
+mod measure;
 mod orphan;
 mod outcome;
 mod perform;
@@ -30,8 +32,10 @@ use crate::desired::Accepted;
 use crate::fault;
 use crate::reconcile::perform::Performed;
 
+pub use dry::dry_run;
 pub use engine::{Engine, Place, Slot, SlotState, journal_entry};
 pub use look::is_plainly_steady;
+pub use measure::{count_aws, span};
 pub use outcome::ask;
 
 /// What a pass came to.

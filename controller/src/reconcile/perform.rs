@@ -20,6 +20,7 @@ use super::engine::{Engine, Slot};
 use super::{look, plan_check, still_wanted};
 use crate::desired::Accepted;
 use crate::fault;
+use crate::metrics::labels::RunCommand;
 use crate::terragrunt::{Kind, PlanOptions, Planned, Priority, RunError, Unit, Unlocked, Vars};
 
 /// How a step ended.
@@ -147,7 +148,7 @@ impl Run<'_> {
         let counted = Counted::new(self.engine);
         let applied = self.engine.runner.apply(&self.unit, planned).await;
         drop(counted);
-        self.engine.metrics.terragrunt("apply", applied.is_ok(), started.elapsed());
+        self.engine.measure_run(RunCommand::Apply, &applied, started.elapsed());
         let applied = applied?;
         fault::point("applied");
         if let Some(healed) = &applied.healed {
@@ -171,7 +172,7 @@ impl Run<'_> {
         let plan = self.engine.runner.plan(&self.unit, &vars, options);
         tokio::select! {
             planned = plan => {
-                self.engine.metrics.terragrunt("plan", planned.is_ok(), started.elapsed());
+                self.engine.measure_run(RunCommand::Plan, &planned, started.elapsed());
                 planned.map(Some)
             }
             () = self.no_longer_wanted() => Ok(None),

@@ -10,7 +10,7 @@ use super::{Loop, Rewritten};
 use crate::desired::Accepted;
 use crate::fault;
 use crate::git::CommitInfo;
-use crate::reconcile::ask;
+use crate::reconcile::{ask, span};
 
 impl Loop {
     /// Acts on `head` from now on, unless the branch was rewritten.
@@ -60,7 +60,7 @@ impl Loop {
         for problem in &accepted.problems {
             tracing::warn!("{problem}");
         }
-        engine.metrics.head(at);
+        engine.metrics.repository_head(at);
         for (app, wish) in &accepted.apps {
             let slot = engine.slot(app);
             let newest = wish.info.as_ref().map(|info| info.id);
@@ -82,7 +82,7 @@ impl Loop {
                 if let Some(info) = &wish.info {
                     let subject = &info.subject;
                     tracing::info!(app = %app, commit = %info.id, "{app}: {} asks: {subject}", &info.id.to_string()[..8]);
-                    engine.metrics.commit_to_detected(at.duration_since(info.time));
+                    engine.metrics.commit_to_detected(span(at.duration_since(info.time)));
                 }
                 for problem in &wish.problems {
                     tracing::warn!(app = %app, "{problem}");

@@ -1,0 +1,344 @@
+//! Wires the daemon together: config in, running loop out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use amid_core::history::Event;
+use amid_core::model::AppName;
+
+use crate::aws::{self, Aws};
+use crate::config::{Config, Target};
+use crate::git::{Credentials, Limits, Mirror, Remote};
+use crate::http::{self, Liveness};
+use crate::metrics::Metrics;
+use crate::reconcile::{self, Engine, Place, Slot};
+use crate::run::{Inputs, run};
+use crate::socket::{self, HistoryQuery, PlanQuery};
+use crate::status::{Asked, Status};
+use crate::store::{Record, StateDir};
+use crate::systemd::{self, Watchdog};
+use crate::terragrunt::{Terragrunt, Tools};
+use crate::watch::Watch;
+use crate::webhook::{self, Receiver, Secret};
+
+/// Entries of the journal that `amid history` can show.
+const REMEMBERED: usize = 5_000;
+/// The loop is stuck when it has not moved for so long.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// Runs the daemon until `stop` says so. Returns whether every apply was let
+/// finish.
+///
+/// # Errors
+///
+/// A sentence that says what is missing at start.
+pub async fn serve(config: Config, parent_env: BTreeMap<String, String>, stop: watch::Receiver<bool>) -> anyhow::Result<bool> {
+    let clock: fn() -> Timestamp = now;
+    let store = StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
+    let recent: Recent = Arc::default();
+    let mut replay = Replay::default();
+    let (journal, repairs) = store
+        .journal(clock(), |record| replay.take(record, &recent))
+        .map_err(|error| anyhow::Error::msg(error.to_string()))?;
+    for repair in &repairs {
+        tracing::warn!("{repair}");
+    }
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "unknown")?);
+    let mirror = Mirror::open(store.path(), remote(&config)?)?;
+    let tools = Tools {
+        terragrunt: config.terragrunt.binary.clone(),
+        terraform: config.terragrunt.terraform.clone(),
+        parent_env,
+        env: config.terragrunt.env.clone(),
+        plan_timeout: config.terragrunt.plan_limit(),
+        apply_timeout: config.terragrunt.apply_limit(),
+        memory_per_run: config.terragrunt.memory_per_run_mib << 20,
+        clock,
+    };
+    let mut places = Vec::new();
+    for target in &config.targets {
+        places.push(Place {
+            aws: Aws::connect(&place(target), reconcile::count_aws(Arc::clone(&metrics))).await,
+            account_id: target.account_id.clone(),
+            checked: false.into(),
+        });
+    }
+    let runner = Terragrunt::new(tools, store.units());
+    let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
+    let socket_path = store.path().join("amid.sock");
+    let engine = Arc::new(Engine {
+        mirror: Arc::new(mirror),
+        runner,
+        places,
+        store,
+        journal: Mutex::new(journal),
+        metrics: Arc::clone(&metrics),
+        accepted: watch::Sender::new(None),
+        stopping: watch::Sender::new(false),
+        turns: Arc::new(Semaphore::new(turns)),
+        slots: Mutex::new(replay.slots),
+        hint: tokio::sync::Notify::new(),
+        approved_heads: Mutex::default(),
+        last_accepted: replay.accepted,
+        applies: 0.into(),
+        recent: Arc::clone(&recent),
+        clock,
+        config,
+    });
+
+    let (status, shown) = watch::channel(Arc::new(Status::default()));
+    let (commands, asked) = mpsc::channel::<Asked>(16);
+    let ending = CancellationToken::new();
+    let moved = Moved::new();
+    listen(&engine, &shown, &moved, &ending).await?;
+    let socket = socket::bind(&socket_path).await?;
+    let handlers = socket::Handlers {
+        status: shown.clone(),
+        history: history(&recent),
+        plan: plan(&engine),
+        commands,
+    };
+    tokio::spawn(socket::serve(socket, handlers, ending.clone()));
+
+    let watchdog = Watchdog::new();
+    let mut ready = false;
+    let (loop_moved, loop_metrics, seen) = (moved.clone(), Arc::clone(&metrics), shown.clone());
+    let inputs = Inputs {
+        commands: asked,
+        stop,
+        status,
+        tick: Box::new(move |words| {
+            loop_moved.now();
+            loop_metrics.loop_moved(now());
+            watchdog.tick();
+            systemd::status(words);
+            if words.starts_with("stopping") {
+                systemd::stopping();
+            } else if !ready && seen.borrow().swept.is_some() {
+                ready = true;
+                systemd::ready();
+            }
+        }),
+        watch: watch_local(&engine.config),
+    };
+    let finished = run(Arc::clone(&engine), inputs).await;
+    ending.cancel();
+    let _ = std::fs::remove_file(&socket_path);
+    finished
+}
+
+/// Opens the listeners that the config asks for.
+async fn listen(
+    engine: &Arc<Engine>,
+    shown: &watch::Receiver<Arc<Status>>,
+    moved: &Moved,
+    ending: &CancellationToken,
+) -> anyhow::Result<()> {
+    let address = engine.config.http.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("Failed to listen on {address}: `http.listen` in the config"))?;
+    tracing::info!("Metrics and status on http://{}", listener.local_addr().unwrap_or(address));
+    let alive = moved.clone();
+    let state = http::State {
+        status: shown.clone(),
+        metrics: Arc::clone(&engine.metrics),
+        alive: Arc::new(move || Liveness {
+            ago: alive.ago(),
+            limit: STUCK,
+        }),
+    };
+    tokio::spawn(logged("HTTP listener", http::serve(listener, state, ending.clone())));
+
+    let Some(webhook) = &engine.config.webhook else {
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(&webhook.secret_file)
+        .with_context(|| format!("Failed to read `webhook.secret_file`: {}", webhook.secret_file.display()))?;
+    let secret = Secret::new(&text).with_context(|| format!("The webhook secret in {} is no good", webhook.secret_file.display()))?;
+    let address = webhook.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("Failed to listen on {address}: `webhook.listen` in the config"))?;
+    tracing::info!("Webhooks on http://{}", listener.local_addr().unwrap_or(address));
+    let look = Arc::new(tokio::sync::Notify::new());
+    let receiver = Receiver {
+        secret,
+        look: Arc::clone(&look),
+        metrics: Arc::clone(&engine.metrics),
+        now: tokio::time::Instant::now,
+    };
+    tokio::spawn(logged("webhook listener", webhook::serve(listener, receiver, ending.clone())));
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        loop {
+            look.notified().await;
+            engine.hint();
+        }
+    });
+    Ok(())
+}
+
+async fn logged(what: &'static str, serving: impl Future<Output = anyhow::Result<()>>) {
+    if let Err(error) = serving.await {
+        tracing::error!("The {what} broke: {error:#}");
+    }
+}
+
+/// The watched repository as the git adapter takes it.
+///
+/// # Errors
+///
+/// When the author has no name or address.
+pub fn remote(config: &Config) -> anyhow::Result<Remote> {
+    let repository = &config.repository;
+    let credentials = match (&repository.token_file, &repository.ssh_key_file) {
+        (Some(file), _) => Credentials::TokenFile(file.clone()),
+        (None, Some(file)) => Credentials::SshKeyFile(file.clone()),
+        (None, None) => Credentials::None,
+    };
+    Ok(Remote {
+        url: repository.url.clone(),
+        branch: repository.branch.clone(),
+        credentials,
+        author: repository.author.parse()?,
+        limits: Limits::default(),
+    })
+}
+
+/// A target as the AWS adapter takes it.
+pub fn place(target: &Target) -> aws::Place {
+    aws::Place {
+        region: target.region.clone(),
+        role_arn: target.role_arn.clone(),
+        endpoint_url: target.endpoint_url.clone(),
+    }
+}
+
+fn watch_local(config: &Config) -> Option<Watch> {
+    let path = crate::git::local_path(&config.repository.url)?;
+    match Watch::start(&path) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!("The repository is polled only, its folder cannot be watched: {error:#}");
+            None
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock of the daemon")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// When the loop moved last.
+#[derive(Clone)]
+struct Moved {
+    start: Instant,
+    millis: Arc<AtomicU64>,
+}
+
+impl Moved {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            millis: Arc::default(),
+        }
+    }
+
+    fn now(&self) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
+    }
+
+    fn ago(&self) -> Duration {
+        let last = Duration::from_millis(self.millis.load(Ordering::Relaxed));
+        self.start.elapsed().saturating_sub(last)
+    }
+}
+
+/// The newest entries of the journal, for `amid history`.
+pub type Recent = Arc<Mutex<std::collections::VecDeque<Value>>>;
+
+/// Keeps an entry among the newest.
+pub fn remember(recent: &Recent, at: Timestamp, entry: &Value) {
+    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+    if recent.len() >= REMEMBERED {
+        recent.pop_front();
+    }
+    let mut entry = entry.clone();
+    entry["at"] = json!(at.to_string());
+    recent.push_back(entry);
+}
+
+/// What the journal said at start.
+#[derive(Default)]
+struct Replay {
+    slots: BTreeMap<AppName, Arc<Slot>>,
+    accepted: Option<git2::Oid>,
+}
+
+impl Replay {
+    fn take(&mut self, record: Record, recent: &Recent) {
+        remember(recent, record.at, &record.entry);
+        if let Some(commit) = record.entry["accepted"].as_str() {
+            self.accepted = commit.parse().ok();
+        }
+        // An entry of a newer version is history, but decides nothing.
+        let Some(app) = record.entry["app"].as_str().and_then(|app| AppName::parse(app).ok()) else {
+            return;
+        };
+        let Ok(event) = serde_json::from_value::<Event>(record.entry["event"].clone()) else {
+            return;
+        };
+        let slot = self
+            .slots
+            .entry(app.clone())
+            .or_insert_with(|| Arc::new(Slot::new(app, record.at)));
+        slot.state().history.record(&event, record.at);
+    }
+}
+
+fn history(recent: &Recent) -> socket::History {
+    let recent = Arc::clone(recent);
+    Arc::new(move |query: &HistoryQuery| {
+        let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |entry: &&Value| {
+            entry["event"].is_object() && query.app.as_ref().is_none_or(|app| entry["app"].as_str() == Some(app))
+        };
+        let mut entries: Vec<Value> = recent.iter().rev().filter(wanted).take(query.limit).cloned().collect();
+        entries.reverse();
+        entries
+    })
+}
+
+fn plan(engine: &Arc<Engine>) -> socket::Plan {
+    let engine = Arc::clone(engine);
+    Arc::new(move |query: PlanQuery| {
+        let engine = Arc::clone(&engine);
+        Box::pin(async move {
+            let accepted = engine.accepted().ok_or("the repository was not read yet")?;
+            let apps: Vec<AppName> = match &query.app {
+                Some(app) => vec![AppName::parse(app)?],
+                None => accepted.apps.keys().cloned().collect(),
+            };
+            let mut plans = Vec::new();
+            for app in apps {
+                match reconcile::dry_run(&engine, &app, query.commands).await {
+                    Ok(plan) => plans.push(plan),
+                    Err(error) => plans.push(json!({ "app": app, "error": error })),
+                }
+            }
+            Ok(Value::Array(plans))
+        })
+    })
+}

@@ -1,0 +1,91 @@
+//! What a pass would do now, and why: looks and decides, and does nothing.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use amid_core::decide::{decide, requirements};
+use amid_core::model::AppName;
+use amid_core::step::{Apply, Step};
+
+use super::engine::{Engine, Slot};
+use super::look;
+use crate::status::Sentence;
+
+/// Looks at `app` and says what would be done.
+///
+/// # Errors
+///
+/// A sentence that says why nothing can be said.
+pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Result<Value, String> {
+    let accepted = engine.accepted().ok_or("the repository was not read yet")?;
+    let desired = accepted.desired(app);
+    let slot: Arc<Slot> = engine.slot(app);
+    let observed = match look::observe(engine, &slot, &accepted, &desired).await {
+        Ok(observed) => observed,
+        Err(look::Blind::Held(reason)) => {
+            let held = Sentence::of(&reason, app.as_str());
+            return Ok(json!({ "app": app, "phase": "held", "steps": [], "held": [held] }));
+        }
+        Err(look::Blind::Failed(error)) => return Err(format!("{error:#}")),
+    };
+    let now = engine.now();
+    let mut history = slot.state().history.clone();
+    let _ = history.look(&observed, &requirements(&desired, &observed), now);
+    let plan = decide(app, &desired, &observed, &history, now);
+    let steps: Vec<Value> = plan
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Apply(apply) => {
+                let mut shown = json!({
+                    "step": apply.kind.label(),
+                    "release": apply.key,
+                    "why": apply.reason.to_string(),
+                    "changes": apply.expected.must.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                });
+                if commands {
+                    shown["commands"] = json!(by_hand(engine, app, apply));
+                }
+                shown
+            }
+            Step::Revert(revert) => json!({
+                "step": "revert",
+                "why": revert.reason.to_string(),
+                "changes": [format!("commit to desired/{app}.json")],
+            }),
+        })
+        .collect();
+    let sentences = |reasons: &[amid_core::reason::Reason]| -> Vec<Sentence> {
+        reasons.iter().map(|reason| Sentence::of(reason, app.as_str())).collect()
+    };
+    Ok(json!({
+        "app": app,
+        "phase": plan.phase.label(),
+        "steps": steps,
+        "state": plan.state.as_ref().map(|reason| Sentence::of(reason, app.as_str())),
+        "held": sentences(&plan.held),
+    }))
+}
+
+/// The commands that do the same by hand.
+fn by_hand(engine: &Engine, app: &AppName, apply: &Apply) -> Vec<String> {
+    let unit = engine
+        .accepted()
+        .and_then(|accepted| Some(accepted.apps.get(app)?.manifest()?.unit.clone()))
+        .unwrap_or_default();
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let releases = serde_json::to_string(&apply.releases).unwrap_or_default();
+    let mut lines = vec![
+        format!("cd {}/{unit}", engine.config.terragrunt.root),
+        format!("export TF_VAR_releases={}", quoted(&releases)),
+        format!("export TF_VAR_may_remove={}", quoted(&json!(apply.may_remove).to_string())),
+        format!("export TF_VAR_memory={}", quoted(&apply.memory.to_text())),
+    ];
+    if let Some((key, leftover)) = &apply.adopt {
+        let adopt = json!({ key.as_str(): {"template_id": leftover.template_id, "group_name": leftover.group_name} });
+        lines.push(format!("export TF_VAR_adopt={}", quoted(&adopt.to_string())));
+    }
+    lines.push("terragrunt plan -out=step.tfplan && terragrunt apply step.tfplan".to_owned());
+    lines
+}
