@@ -3,4 +3,5 @@
 //! The deciding is in `amid-core`; this crate looks ([`status`] and the
 //! adapters) and acts.
 
+pub mod metrics;
 pub mod status;
