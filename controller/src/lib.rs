@@ -3,5 +3,6 @@
 //! The deciding is in `amid-core`; this crate looks ([`status`] and the
 //! adapters) and acts.
 
+pub mod http;
 pub mod metrics;
 pub mod status;
