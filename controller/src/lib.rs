@@ -3,7 +3,9 @@
 //! The deciding is in `amid-core`; this crate looks ([`status`] and the
 //! adapters) and acts.
 
+pub mod client;
 pub mod http;
 pub mod metrics;
+pub mod socket;
 pub mod status;
 pub mod webhook;
