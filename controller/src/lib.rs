@@ -8,4 +8,5 @@ pub mod http;
 pub mod metrics;
 pub mod socket;
 pub mod status;
+pub mod telemetry;
 pub mod webhook;
