@@ -8,5 +8,6 @@ pub mod http;
 pub mod metrics;
 pub mod socket;
 pub mod status;
+pub mod systemd;
 pub mod telemetry;
 pub mod webhook;
