@@ -156,7 +156,7 @@ async fn a_head_without_end_is_refused_and_the_listener_stops_when_told() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_or_half_a_head_is_let_go() {
+async fn a_peer_that_never_ends_its_request_is_let_go() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
@@ -180,6 +180,29 @@ async fn a_peer_that_says_nothing_or_half_a_head_is_let_go() {
         let _ = peer.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP/1.1 200"));
     }
+
+    // One that never pauses for long, but never comes to an end either.
+    let mut peer = TcpStream::connect(address).await.expect("it listens");
+    peer.write_all(b"GET /livez HTTP/1.1\r\nx-slow: ")
+        .await
+        .expect("it reads");
+    let (mut reader, mut writer) = peer.split();
+    let trickle = async {
+        // Two hundred times the patience, and less than hyper's own limit.
+        for _ in 0..2000 {
+            if writer.write_all(b"a").await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it was never let go");
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = reader.read_to_end(&mut answer) => {}
+        () = trickle => {}
+    }
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
     stop.cancel();
     server.await.expect("no panic").expect("a clean end");
 }
