@@ -73,7 +73,7 @@ async fn an_apply_past_its_limit_gets_one_interrupt_at_terraform_only() {
         "terraform",
         r#"here="${TG_DOWNLOAD_DIR%/cache}/../.."
 trap 'echo hit >> "$here/interrupts"' INT
-while [ ! -f "$here/interrupts" ]; do sleep 0.02; done
+while [ -d "$here" ] && [ ! -f "$here/interrupts" ]; do sleep 0.02; done
 for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done
 echo '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"execution halted"}}'
 exit 1

@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// An apply that runs until the file `go` is there.
+/// An apply that runs until the file `go` is there (or the whole bench gone).
 fn until_go(then: &str) -> String {
     format!(
-        "here=\"$unit/../..\"\nmkdir \"$here/busy\" || echo overlap > \"$here/overlap\"\necho $$ > \"$here/started\"\nwhile [ ! -f \"$here/go\" ]; do sleep 0.02; done\nrmdir \"$here/busy\"\n{then}"
+        "here=\"$unit/../..\"\nmkdir \"$here/busy\" || echo overlap > \"$here/overlap\"\necho $$ > \"$here/started\"\nwhile [ -d \"$here\" ] && [ ! -f \"$here/go\" ]; do sleep 0.02; done\nrmdir \"$here/busy\"\n{then}"
     )
 }
 

@@ -190,6 +190,12 @@ async fn a_plan_file_that_changed_is_not_applied() {
     assert_eq!(bench.runs(), ["plan"]);
 }
 
+fn has_name(environment: &str, name: &str) -> bool {
+    environment
+        .lines()
+        .any(|line| line.split('=').next() == Some(name))
+}
+
 #[tokio::test]
 async fn the_environment_is_built_from_nothing() {
     let bench = Bench::new(&format!("env > \"$unit/../../env\"; {}", good_plan()), "");
@@ -237,6 +243,11 @@ async fn the_environment_is_built_from_nothing() {
     ] {
         assert!(has(line), "missing {line} in:\n{text}");
     }
+    assert!(
+        std::env::var_os("CARGO_MANIFEST_DIR")
+            .is_some_and(|_| !has_name(&text, "CARGO_MANIFEST_DIR")),
+        "this process's own environment must not leak:\n{text}"
+    );
     for name in ["TF_CLI_ARGS", "TF_LOG", "SOME_SECRET", "TERRAGRUNT_"] {
         assert!(!text.contains(name), "{name} in:\n{text}");
     }
