@@ -26,9 +26,6 @@ locals {
 
   names = { for key, _ in local.releases : key => "${local.aws_name}-${key}" }
 
-  # While more than one release lives, or one is being emptied, nobody but amid sets sizes.
-  rolling = length(local.releases) > 1 || anytrue([for release in local.releases : release.drain])
-
   # Whatever a new release would be made with, apart from its settings. Comments and blank lines of
   # release.tf do not count.
   wiring = substr(sha256(jsonencode({

@@ -77,6 +77,15 @@ locals {
       max = release.drain ? 0 : max(release.max_size, release.pin)
     }
   }
+
+  # Schedules overwrite sizes, so they rest while a roll steers them. A pin is enough: the apply that
+  # removes the other group then leaves a pinned one untouched.
+  resting = {
+    for key, release in local.releases : key => (
+      (length(local.releases) > 1 || release.drain || release.pin > 0)
+      && length(try(terraform_data.release[key].input.schedules, {})) > 0
+    )
+  }
 }
 
 resource "aws_launch_template" "release" {
@@ -136,8 +145,7 @@ resource "aws_autoscaling_group" "release" {
   # Waiting is amid's, with its own eyes.
   wait_for_capacity_timeout = "0"
 
-  # Schedules overwrite sizes, so they rest while a roll steers them.
-  suspended_processes = local.rolling && length(try(terraform_data.release[each.key].input.schedules, {})) > 0 ? ["ScheduledActions"] : null
+  suspended_processes = local.resting[each.key] ? ["ScheduledActions"] : null
 
   # Always version 1 of a template that nobody changes: a group moved by hand to another version or
   # template is drift, and is put back.

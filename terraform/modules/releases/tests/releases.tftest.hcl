@@ -208,6 +208,25 @@ run "a_new_release_is_made_with_the_new_wiring_and_schedules_rest_while_two_live
   }
 }
 
+run "a_pinned_group_is_untouched_when_the_other_goes" {
+  variables {
+    releases = {
+      "8b9fb1a9f1" = {
+        settings = jsonencode({ ami = "ami-2", instance_types = ["t3.small", "t3a.small"], user_data = "#!/bin/sh\n" })
+        min_size = 2
+        max_size = 6
+        desired  = 1
+        pin      = 2
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_autoscaling_group.release["8b9fb1a9f1"].suspended_processes == toset(["ScheduledActions"])
+    error_message = "Schedules rest as long as the group is pinned."
+  }
+}
+
 run "schedules_run_again_when_one_is_left" {
   variables {
     releases = {
