@@ -341,7 +341,8 @@ impl Loop {
                 tracing::warn!(app = %app, "{app}: {error:#}");
                 let slot = self.engine.slot(&app);
                 self.engine.blind(&slot, &error);
-                self.schedule.due(&app, now + self.schedule.patience(&app));
+                let patience = self.schedule.patience(&app);
+                self.schedule.due(&app, now + patience);
             }
         }
     }

@@ -298,6 +298,9 @@ pub struct Instance {
 impl Instance {
     /// In service, and no target group says otherwise.
     pub fn is_healthy(&self) -> bool {
+        if cfg!(feature = "broken-health") {
+            return self.in_service;
+        }
         self.in_service && matches!(self.targets, Targets::Healthy | Targets::NotAsked)
     }
 }

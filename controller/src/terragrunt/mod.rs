@@ -19,6 +19,7 @@ mod output;
 mod permits;
 mod process;
 mod record;
+mod version;
 mod result;
 mod tail;
 
@@ -42,6 +43,7 @@ use output::Report;
 pub use output::{Action, Change, Diagnostic, Kind, LockInfo, Severity};
 pub use permits::{Permit, Permits, Priority};
 use record::RunDir;
+pub use version::version;
 pub use record::{Ending, Operation};
 use result::applied;
 pub use result::{Applied, Outputs, PlanOptions, Planned, Progress, Unit};
