@@ -64,11 +64,11 @@ impl Watch {
 
     /// Completes when references may have changed since the last completion. Nothing is lost when it is dropped before.
     pub async fn changed(&mut self) {
-        while !self.due {
-            if self.signal.lost.load(Ordering::Acquire) {
-                self.rearm().await;
-            } else {
-                self.signal.event.notified().await;
+        if !self.due {
+            let signal = Arc::clone(&self.signal);
+            tokio::select! {
+                () = signal.event.notified() => (),
+                () = self.rearmed(), if signal.lost.load(Ordering::Acquire) => (),
             }
             self.due = true;
         }
@@ -81,7 +81,7 @@ impl Watch {
     }
 
     /// Watches again as soon as the repository is back. What happened in between was not heard, hence the wake after.
-    async fn rearm(&mut self) {
+    async fn rearmed(&mut self) {
         // A new watcher, because the old one may still have the end of the old folder in its queue and would take the
         // new folder for it.
         self.watcher = None;
@@ -273,6 +273,22 @@ mod tests {
         let repo = Repository::init_bare(&path).unwrap();
         woken(&mut watch).await;
         push(&repo, "refs/heads/main", 1);
+        woken(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn a_repository_that_goes_away_wakes_before_it_is_back() {
+        let (dir, repo) = repository();
+        let path = dir.path().join("origin.git");
+        let mut watch = Watch::start(&path).unwrap();
+        drop(repo);
+        let listener = Listener {
+            folder: watch.folder.clone(),
+            signal: Arc::clone(&watch.signal),
+        };
+        let gone = EventKind::Remove(notify::event::RemoveKind::Folder);
+        listener.hear(Ok(Event::new(gone).add_path(watch.folder.clone())));
+        std::fs::remove_dir_all(&path).unwrap();
         woken(&mut watch).await;
     }
 

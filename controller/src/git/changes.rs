@@ -83,7 +83,7 @@ impl Mirror {
                 .map(|id| Ok(CommitInfo::of(&inner.repo.find_commit(id)?)))
                 .transpose()
         })();
-        self.watched(result)
+        self.watched(&[head], result)
             .with_context(|| format!("Failed to find the last change of `{path}`"))
     }
 
@@ -109,7 +109,7 @@ impl Mirror {
             found.reverse();
             Ok(found)
         })();
-        self.watched(result)
+        self.watched(&[old, new], result)
             .with_context(|| format!("Failed to list the changes of `{path}` from {old} to {new}"))
     }
 
@@ -147,7 +147,7 @@ impl Mirror {
             Ok(None)
         };
         let result = search();
-        self.watched(result)
+        self.watched(&[head], result)
             .with_context(|| format!("Failed to search the history of `{path}`"))
     }
 }

@@ -48,7 +48,7 @@ impl Mirror {
         let result = Repository::open_bare(&self.dir)
             .map_err(Into::into)
             .and_then(|repo| export(&repo, commit, to));
-        self.watched(result)
+        self.watched(&[commit], result)
             .with_context(|| format!("Failed to export commit {commit} to `{}`", to.display()))
     }
 }

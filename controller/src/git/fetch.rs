@@ -6,130 +6,18 @@
 //! unchanged one is a file read, and only what the branch needs is copied, not what other branches hold.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use git2::{
-    AutotagOption, Cred, CredentialType, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions,
-    RemoteCallbacks, RemoteRedirect, Repository,
-};
+use anyhow::{Context as _, Result, anyhow};
+use git2::{AutotagOption, ErrorCode, FetchOptions, Oid, RemoteRedirect, Repository};
 
-use super::address::{Address, without_user};
-use super::{Credentials, Limits, Mirror, Remote, health, upkeep};
-
-/// Bytes of a token file.
-const MAX_TOKEN: u64 = 4096;
-
-/// Why the branch could not be fetched. Each is a sentence that says what to do.
-#[derive(Debug)]
-pub enum FetchError {
-    /// No connection, or one that broke.
-    Unreachable {
-        /// The address, without any user.
-        url: String,
-        /// What the transport said.
-        why: String,
-    },
-    /// The remote, or we, did not accept the other's identity.
-    Auth {
-        /// The address, without any user.
-        url: String,
-        /// What the transport said.
-        why: String,
-    },
-    /// The repository has branches, but not this one.
-    BranchMissing {
-        /// The branch of the configuration.
-        branch: String,
-        /// Some that there are.
-        others: Vec<String>,
-    },
-    /// The repository has no branch at all.
-    Empty {
-        /// The branch of the configuration.
-        branch: String,
-    },
-    /// More bytes than one fetch may take.
-    TooLarge {
-        /// In bytes.
-        limit: u64,
-    },
-    /// More time than one fetch may take.
-    Timeout {
-        /// The limits in force.
-        limits: Limits,
-    },
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl FetchError {
-    /// A short name from a closed set, for metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Unreachable { .. } => "unreachable",
-            Self::Auth { .. } => "auth",
-            Self::BranchMissing { .. } => "branch_missing",
-            Self::Empty { .. } => "empty",
-            Self::TooLarge { .. } => "too_large",
-            Self::Timeout { .. } => "timeout",
-            Self::Other(_) => "other",
-        }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable { url, why } => write!(
-                f,
-                "The repository `{url}` cannot be reached, check `repository.url` and the network: {why}"
-            ),
-            Self::Auth { url, why } => write!(
-                f,
-                "The repository `{url}` does not let us in, check `repository.token_file`, `repository.ssh_key_file`, \
-                 their rights, and that the host is in `known_hosts`: {why}"
-            ),
-            Self::BranchMissing { branch, others } => {
-                write!(
-                    f,
-                    "The repository has no branch `{branch}`, push it or correct `repository.branch`; there is: "
-                )?;
-                let shown: Vec<_> = others.iter().map(|name| format!("`{name}`")).collect();
-                f.write_str(&shown.join(", "))
-            }
-            Self::Empty { branch } => {
-                write!(
-                    f,
-                    "The repository is empty: push a first commit to the branch `{branch}`"
-                )
-            }
-            Self::TooLarge { limit } => write!(
-                f,
-                "The repository sent more than {} MiB in one fetch: remove large files from the branch's history",
-                limit >> 20
-            ),
-            Self::Timeout { limits } => write!(
-                f,
-                "The repository took longer than {} s to answer: check the network and the server's load",
-                limits.time.as_secs()
-            ),
-            Self::Other(error) => write!(f, "The repository could not be fetched: {error:#}"),
-        }
-    }
-}
-
-impl std::error::Error for FetchError {}
-
-impl From<anyhow::Error> for FetchError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
-}
+use super::address::Address;
+use super::error::{FetchError, explain};
+use super::login::{callbacks, proxy};
+use super::{Mirror, Remote, health, upkeep};
 
 impl Mirror {
     /// Looks at the remote branch, brings what is new and returns its head. Whatever goes wrong, the head of the last
@@ -162,9 +50,9 @@ impl Mirror {
         let mut inner = self.lock();
         if let Err(error) = upkeep::check(&inner.repo, head) {
             let error = anyhow::Error::from(error);
-            self.health.store(health::SUSPECT, Ordering::Release);
+            self.suspect();
             return Err(error
-                .context("The mirror cannot be read and is copied anew at the next fetch")
+                .context("The mirror cannot be read and is copied anew at the next fetch; if that does not help, the repository itself is damaged")
                 .into());
         }
         if inner.repo.refname_to_id(&self.head_ref).ok() != Some(head) {
@@ -316,120 +204,4 @@ impl Job {
 /// Opens the repository at `path`, not one of the folders above it.
 pub(super) fn open_local(path: &Path) -> Result<Repository, git2::Error> {
     Repository::open(path)
-}
-
-/// The environment's proxy, as git takes it.
-pub(super) fn proxy() -> ProxyOptions<'static> {
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    proxy
-}
-
-/// Callbacks that answer the server's question who we are, once. Host keys and certificates are checked by libgit2
-/// itself, against `~/.ssh/known_hosts` and the system's roots, as long as nobody sets a callback for it.
-pub(super) fn callbacks<'a>(remote: &'a Remote, address: &'a Address) -> RemoteCallbacks<'a> {
-    let mut callbacks = RemoteCallbacks::new();
-    let mut asked = 0;
-    callbacks.credentials(move |url, user, allowed| {
-        asked += 1;
-        if let Address::Http { host, .. } = address
-            && url::Url::parse(url)
-                .ok()
-                .is_none_or(|asking| asking.host_str() != Some(host))
-        {
-            return Err(auth(
-                "the server sends us to another host, set `repository.url` to its new address",
-            ));
-        }
-        // Once for the user's name, once for the key; being asked again means that the answer was wrong.
-        if asked > 2 {
-            return Err(auth("the server did not accept the credentials"));
-        }
-        credentials(remote, address, user, allowed).map_err(|error| auth(&format!("{error:#}")))
-    });
-    callbacks
-}
-
-fn auth(why: &str) -> git2::Error {
-    git2::Error::new(ErrorCode::Auth, ErrorClass::Callback, why)
-}
-
-fn credentials(
-    remote: &Remote,
-    address: &Address,
-    user: Option<&str>,
-    allowed: CredentialType,
-) -> Result<Cred> {
-    match (&remote.credentials, address) {
-        (Credentials::TokenFile(path), Address::Http { host, private }) => {
-            if !private {
-                bail!("a token is not sent to `{host}` without TLS, use https");
-            }
-            Ok(Cred::userpass_plaintext("x-access-token", &token(path)?)?)
-        }
-        (Credentials::SshKeyFile(key), Address::Ssh { user: named }) => {
-            let user = user.or(named.as_deref()).unwrap_or("git");
-            if allowed.contains(CredentialType::USERNAME) {
-                return Ok(Cred::username(user)?);
-            }
-            Ok(Cred::ssh_key(user, None, key, None)?)
-        }
-        (Credentials::None, Address::Http { .. }) => {
-            bail!("the server asks for credentials, set `repository.token_file`")
-        }
-        (_, Address::Http { .. }) => {
-            bail!("an ssh key is of no use for https, set `repository.token_file`")
-        }
-        _ => bail!("the server asks for a key, set `repository.ssh_key_file`"),
-    }
-}
-
-/// The token in a file. No message holds any part of it.
-fn token(path: &Path) -> Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let file = std::fs::File::open(path)
-        .with_context(|| format!("Failed to open the token file `{}`", path.display()))?;
-    let read = file.take(MAX_TOKEN + 1).read_to_string(&mut text);
-    let token = text.trim();
-    if read.is_err()
-        || token.is_empty()
-        || text.len() as u64 > MAX_TOKEN
-        || token.contains(char::is_control)
-    {
-        bail!(
-            "The file `{}` does not hold a token in one line",
-            path.display()
-        );
-    }
-    Ok(token.to_owned())
-}
-
-/// Sorts libgit2's errors by what to do about them.
-pub(super) fn explain(remote: &Remote, error: git2::Error) -> FetchError {
-    let url = without_user(&remote.url);
-    let why = without_user(error.message());
-    let says = |part: &str| why.contains(part);
-    match (error.code(), error.class()) {
-        (ErrorCode::Owner, _) => FetchError::Auth {
-            why: format!(
-                "the folder belongs to another user, run `git config --global --add safe.directory {url}`"
-            ),
-            url,
-        },
-        (ErrorCode::Auth | ErrorCode::Certificate, _) => FetchError::Auth { url, why },
-        // Servers answer 404 for a private repository that the token must not see.
-        (_, ErrorClass::Http) if ["401", "403", "404"].iter().any(|code| says(code)) => {
-            FetchError::Auth { url, why }
-        }
-        (_, ErrorClass::Ssh) if says("authenticat") || says("hostkey") => {
-            FetchError::Auth { url, why }
-        }
-        (
-            _,
-            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Ssl | ErrorClass::Os,
-        ) => FetchError::Unreachable { url, why },
-        (ErrorCode::NotFound, ErrorClass::Repository) => FetchError::Unreachable { url, why },
-        _ => FetchError::Other(anyhow!(why)),
-    }
 }

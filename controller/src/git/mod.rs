@@ -8,8 +8,10 @@
 
 mod address;
 mod changes;
+mod error;
 mod export;
 mod fetch;
+mod login;
 mod push;
 mod read;
 #[cfg(test)]
@@ -28,8 +30,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::address::{local_path, without_user};
 pub use self::changes::CommitInfo;
+pub use self::error::FetchError;
 pub use self::export::Exported;
-pub use self::fetch::FetchError;
 pub use self::push::{Change, Pushed};
 pub use self::read::{ManifestFile, Manifests, Refused};
 pub use git2::Oid;
@@ -199,21 +201,38 @@ impl Mirror {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a result of reading on, and remembers when it smells of damage: the next fetch then begins anew.
-    fn watched<T>(&self, result: Result<T>) -> Result<T> {
-        let damaged = |e: &git2::Error| {
+    /// Passes a result of reading `commits` on, and remembers when it smells of damage: the next fetch then begins anew.
+    fn watched<T>(&self, commits: &[Oid], result: Result<T>) -> Result<T> {
+        let unreadable = |e: &git2::Error| {
             use git2::ErrorClass::{Object, Odb, Zlib};
             matches!(e.class(), Odb | Zlib | Object)
         };
+        // That a commit is not here at all is no damage, unless it is the one that we followed.
+        let ought_to_be_here = |repo: &Repository| {
+            let head = repo.refname_to_id(&self.head_ref).ok();
+            commits
+                .iter()
+                .all(|&id| Some(id) == head || repo.odb().is_ok_and(|odb| odb.exists(id)))
+        };
         if let Err(error) = &result
-            && error.chain().filter_map(|e| e.downcast_ref()).any(damaged)
+            && error
+                .chain()
+                .filter_map(|e| e.downcast_ref())
+                .any(unreadable)
+            && Repository::open_bare(&self.dir)
+                .as_ref()
+                .map_or(true, ought_to_be_here)
         {
-            let (from, to) = (health::GOOD, health::SUSPECT);
-            let _ = self
-                .health
-                .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+            self.suspect();
         }
         result
+    }
+
+    fn suspect(&self) {
+        let (from, to) = (health::GOOD, health::SUSPECT);
+        let _ = self
+            .health
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Runs `work` on a thread of its own and waits for it for at most the time limit (`None` when it was not enough).

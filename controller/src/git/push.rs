@@ -18,7 +18,9 @@ use git2::{
 use jiff::Timestamp;
 
 use super::address::{Address, without_user};
-use super::fetch::{callbacks, explain, open_local, proxy};
+use super::error::explain;
+use super::fetch::open_local;
+use super::login::{callbacks, proxy};
 use super::{Mirror, Remote, read};
 
 /// A commit to make: one file gets a new content.
@@ -175,7 +177,9 @@ fn why_not_local(target: &Repository, branch: &str) -> Option<String> {
     let configured = target
         .config()
         .and_then(|mut config| config.snapshot()?.get_path("core.hooksPath"));
-    let hooks = configured.unwrap_or_else(|_| target.commondir().join("hooks"));
+    let hooks = target
+        .commondir()
+        .join(configured.unwrap_or_else(|_| "hooks".into()));
     let runs = |name: &&str| {
         let file = fs::metadata(hooks.join(name));
         file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)

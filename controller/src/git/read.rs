@@ -114,7 +114,7 @@ impl Mirror {
             inner.manifests = Some((entry.id(), Arc::clone(&read)));
             Ok(read)
         })();
-        self.watched(result)
+        self.watched(&[commit], result)
             .with_context(|| format!("Failed to read the manifests at commit {commit}"))
     }
 
@@ -125,7 +125,7 @@ impl Mirror {
             Some(version) => content(&inner.repo, version),
             None => Ok(None),
         };
-        self.watched(read())
+        self.watched(&[commit], read())
             .with_context(|| format!("Failed to read `{path}` at commit {commit}"))
     }
 }

@@ -148,7 +148,7 @@ fn only_the_new_part_of_history_is_walked_when_the_head_moves() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Histories with merges and rewound branches, asked about at every head in turn.
     #[test]

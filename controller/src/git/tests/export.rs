@@ -134,9 +134,9 @@ fn symlinks_that_may_lead_out_submodules_and_git_folders_are_left_out_and_said()
     let (_world, mirror, commit, to) = exported(&[
         ("absolute", link("/etc/passwd")),
         ("x/up", link("../../secret")),
-        // Leads to the root by itself, and so makes `y` below lead out.
+        // Leads to the root by itself. By its letters `y` below stays in `x/z`, but really it leads out.
         ("x/z/root", link("../..")),
-        ("y", link("x/z/root/../../secret")),
+        ("x/z/y", link("root/../secret")),
         ("into-git", link(".git/config")),
         ("module", File::Submodule),
         ("good", text("1")),
@@ -148,7 +148,7 @@ fn symlinks_that_may_lead_out_submodules_and_git_folders_are_left_out_and_said()
         .map(|refused| refused.path.as_str())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["absolute", "into-git", "module", "x/up", "y"]);
+    assert_eq!(names, ["absolute", "into-git", "module", "x/up", "x/z/y"]);
     let expected = [("good", "1"), ("x/z/root", "-> ../..")];
     assert_eq!(
         listed(&to),
@@ -168,8 +168,6 @@ fn a_tree_that_names_git_or_the_parent_folder_writes_nothing_there() {
         raw.extend(blob.as_bytes());
     }
     let tree = odb.write(git2::ObjectType::Tree, &raw).unwrap();
-    let id = blob.to_string();
-    assert_eq!(id.len(), 40);
     let text = format!(
         "tree {tree}\nauthor A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nevil\n"
     );
@@ -177,10 +175,10 @@ fn a_tree_that_names_git_or_the_parent_folder_writes_nothing_there() {
         .write(git2::ObjectType::Commit, text.as_bytes())
         .unwrap();
     world.point("main", commit);
-    if mirror.fetch().is_ok() {
-        let done = mirror.export(commit, &to).unwrap();
-        assert_eq!(done.left_out.len(), 3, "{done:?}");
-        assert_eq!(listed(&to), [("good".to_owned(), "evil".to_owned())].into());
-    }
+    mirror.fetch().unwrap();
+    let done = mirror.export(commit, &to).unwrap();
+    assert_eq!(done.left_out.len(), 3, "{done:?}");
+    let expected = ("good".to_owned(), "evil".to_owned());
+    assert_eq!(listed(&to), [expected].into());
     assert!(!world.dir.path().join("b").exists());
 }

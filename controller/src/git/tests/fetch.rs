@@ -231,6 +231,19 @@ fn damage_met_while_running_is_repaired_by_the_next_fetch() {
 }
 
 #[test]
+fn asking_for_a_commit_that_never_was_here_is_not_taken_for_damage() {
+    let world = World::new();
+    world.commit(&[("desired/a.json", text("1"))]);
+    let stranger = world.loose(&[], &[("desired/a.json", text("2"))]);
+    let mirror = world.mirror();
+    mirror.fetch().unwrap();
+    assert!(mirror.manifests(stranger).is_err());
+    assert!(mirror.last_change(stranger, "desired/a.json").is_err());
+    mirror.fetch().unwrap();
+    assert!(!world.dir.path().join("state/repo.git.damaged").exists());
+}
+
+#[test]
 fn another_address_does_not_inherit_the_head() {
     let (one, two) = (World::new(), World::new());
     one.commit(&[("a", text("1"))]);
