@@ -282,7 +282,9 @@ impl Environment {
             log: var("AMID_LOG"),
             plain: var("NO_COLOR").is_some(),
             all: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
             fault: var("AMID_FAULT"),
         }

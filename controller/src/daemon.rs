@@ -41,9 +41,14 @@ const STUCK: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// A sentence that says what is missing at start.
-pub async fn serve(config: Config, parent_env: BTreeMap<String, String>, stop: watch::Receiver<bool>) -> anyhow::Result<bool> {
+pub async fn serve(
+    config: Config,
+    parent_env: BTreeMap<String, String>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<bool> {
     let clock: fn() -> Timestamp = now;
-    let store = StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
+    let store =
+        StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
     let recent: Recent = Arc::default();
     let mut replay = Replay::default();
     let (journal, repairs) = store
@@ -147,7 +152,10 @@ async fn listen(
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("Failed to listen on {address}: `http.listen` in the config"))?;
-    tracing::info!("Metrics and status on http://{}", listener.local_addr().unwrap_or(address));
+    tracing::info!(
+        "Metrics and status on http://{}",
+        listener.local_addr().unwrap_or(address)
+    );
     let alive = moved.clone();
     let state = http::State {
         status: shown.clone(),
@@ -157,19 +165,34 @@ async fn listen(
             limit: STUCK,
         }),
     };
-    tokio::spawn(logged("HTTP listener", http::serve(listener, state, ending.clone())));
+    tokio::spawn(logged(
+        "HTTP listener",
+        http::serve(listener, state, ending.clone()),
+    ));
 
     let Some(webhook) = &engine.config.webhook else {
         return Ok(());
     };
-    let text = std::fs::read_to_string(&webhook.secret_file)
-        .with_context(|| format!("Failed to read `webhook.secret_file`: {}", webhook.secret_file.display()))?;
-    let secret = Secret::new(&text).with_context(|| format!("The webhook secret in {} is no good", webhook.secret_file.display()))?;
+    let text = std::fs::read_to_string(&webhook.secret_file).with_context(|| {
+        format!(
+            "Failed to read `webhook.secret_file`: {}",
+            webhook.secret_file.display()
+        )
+    })?;
+    let secret = Secret::new(&text).with_context(|| {
+        format!(
+            "The webhook secret in {} is no good",
+            webhook.secret_file.display()
+        )
+    })?;
     let address = webhook.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("Failed to listen on {address}: `webhook.listen` in the config"))?;
-    tracing::info!("Webhooks on http://{}", listener.local_addr().unwrap_or(address));
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("Failed to listen on {address}: `webhook.listen` in the config")
+    })?;
+    tracing::info!(
+        "Webhooks on http://{}",
+        listener.local_addr().unwrap_or(address)
+    );
     let look = Arc::new(tokio::sync::Notify::new());
     let receiver = Receiver {
         secret,
@@ -177,7 +200,10 @@ async fn listen(
         metrics: Arc::clone(&engine.metrics),
         now: tokio::time::Instant::now,
     };
-    tokio::spawn(logged("webhook listener", webhook::serve(listener, receiver, ending.clone())));
+    tokio::spawn(logged(
+        "webhook listener",
+        webhook::serve(listener, receiver, ending.clone()),
+    ));
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
         loop {
@@ -229,7 +255,9 @@ fn watch_local(config: &Config) -> Option<Watch> {
     match Watch::start(&path) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            tracing::warn!("The repository is polled only, its folder cannot be watched: {error:#}");
+            tracing::warn!(
+                "The repository is polled only, its folder cannot be watched: {error:#}"
+            );
             None
         }
     }
@@ -294,7 +322,10 @@ impl Replay {
             self.accepted = commit.parse().ok();
         }
         // An entry of a newer version is history, but decides nothing.
-        let Some(app) = record.entry["app"].as_str().and_then(|app| AppName::parse(app).ok()) else {
+        let Some(app) = record.entry["app"]
+            .as_str()
+            .and_then(|app| AppName::parse(app).ok())
+        else {
             return;
         };
         let Ok(event) = serde_json::from_value::<Event>(record.entry["event"].clone()) else {
@@ -313,9 +344,19 @@ fn history(recent: &Recent) -> socket::History {
     Arc::new(move |query: &HistoryQuery| {
         let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = |entry: &&Value| {
-            entry["event"].is_object() && query.app.as_ref().is_none_or(|app| entry["app"].as_str() == Some(app))
+            entry["event"].is_object()
+                && query
+                    .app
+                    .as_ref()
+                    .is_none_or(|app| entry["app"].as_str() == Some(app))
         };
-        let mut entries: Vec<Value> = recent.iter().rev().filter(wanted).take(query.limit).cloned().collect();
+        let mut entries: Vec<Value> = recent
+            .iter()
+            .rev()
+            .filter(wanted)
+            .take(query.limit)
+            .cloned()
+            .collect();
         entries.reverse();
         entries
     })

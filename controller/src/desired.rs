@@ -83,7 +83,10 @@ impl Accepted {
                     },
                     Vec::new(),
                 ),
-                Err(problems) => (invalid(&problems), problems.iter().map(ToString::to_string).collect()),
+                Err(problems) => (
+                    invalid(&problems),
+                    problems.iter().map(ToString::to_string).collect(),
+                ),
             };
             apps.insert(
                 app,
@@ -135,7 +138,10 @@ impl Accepted {
 fn invalid(problems: &[Problem]) -> Desired {
     Desired::Invalid {
         problems: u32::try_from(problems.len()).unwrap_or(u32::MAX),
-        first: problems.first().map(ToString::to_string).unwrap_or_default(),
+        first: problems
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     }
 }
 
@@ -145,7 +151,9 @@ fn invalid(problems: &[Problem]) -> Desired {
 ///
 /// Never for ids of git2; the form is checked all the same.
 pub fn commit_id(oid: Oid) -> anyhow::Result<CommitId> {
-    CommitId::parse(&oid.to_string()).map_err(anyhow::Error::msg).context("Failed to read a commit id")
+    CommitId::parse(&oid.to_string())
+        .map_err(anyhow::Error::msg)
+        .context("Failed to read a commit id")
 }
 
 /// The accepted commit, shared between the loop and the passes.

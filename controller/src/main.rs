@@ -67,7 +67,11 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn exit(well: bool) -> ExitCode {
-    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn serve(path: &Path, environment: &Environment) -> anyhow::Result<ExitCode> {
@@ -97,7 +101,10 @@ fn serve(path: &Path, environment: &Environment) -> anyhow::Result<ExitCode> {
 /// nothing: an apply is never hurried.
 async fn signals(stop: watch::Sender<bool>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("Failed to listen for signals");
         return;
     };
@@ -111,7 +118,10 @@ async fn signals(stop: watch::Sender<bool>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what people see needs the time of day")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what people see needs the time of day"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -123,7 +133,11 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Ok(Client::new(&config.state_dir.join("amid.sock")))
     };
     match verb {
-        Verb::Plan { app, commands, config } => {
+        Verb::Plan {
+            app,
+            commands,
+            config,
+        } => {
             let plans = client(&config)?.plan(app.as_deref(), commands).await?;
             let plans = plans.as_array().cloned().unwrap_or_default();
             let failed = plans.iter().any(|plan| plan["error"].is_string());
@@ -134,14 +148,22 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 (false, false) => ExitCode::SUCCESS,
             })
         }
-        Verb::Status { app, output, config } => {
+        Verb::Status {
+            app,
+            output,
+            config,
+        } => {
             let status = client(&config)?.status().await?;
             match (&app, output) {
-                (None, Output::Json) => writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?,
+                (None, Output::Json) => {
+                    writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?
+                }
                 (None, Output::Text) => show::status(&status, now(), out)?,
                 (Some(name), output) => {
                     let found = status.apps.iter().find(|app| app.app == *name);
-                    let found = found.with_context(|| format!("There is no app `{name}`; `amid status` lists them"))?;
+                    let found = found.with_context(|| {
+                        format!("There is no app `{name}`; `amid status` lists them")
+                    })?;
                     match output {
                         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(found)?)?,
                         Output::Text => show::one(found, now(), out)?,
@@ -156,7 +178,9 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             output,
             config,
         } => {
-            let entries = client(&config)?.history(app.as_deref(), Some(limit)).await?;
+            let entries = client(&config)?
+                .history(app.as_deref(), Some(limit))
+                .await?;
             match output {
                 Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&entries)?)?,
                 Output::Text => show::history(&entries, out)?,
@@ -165,7 +189,11 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         }
         Verb::Reconcile { app, watch, config } => {
             let client = client(&config)?;
-            let said = client.command(&Command::Reconcile { app: Some(app.clone()) }).await?;
+            let said = client
+                .command(&Command::Reconcile {
+                    app: Some(app.clone()),
+                })
+                .await?;
             writeln!(out, "{said}")?;
             if watch {
                 return follow(&client, &app, out).await;
@@ -198,7 +226,8 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Verb::Restart { app, config } => {
             let config = Config::read(&config.config)?;
             let at = now();
-            let said = tokio::task::spawn_blocking(move || restart::restart(&config, &app, at)).await??;
+            let said =
+                tokio::task::spawn_blocking(move || restart::restart(&config, &app, at)).await??;
             writeln!(out, "{said}")?;
             Ok(ExitCode::SUCCESS)
         }
@@ -206,7 +235,9 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             let config = Config::read(&config.config)?;
             Ok(exit(doctor::doctor(&config, out).await?))
         }
-        Verb::Run { .. } | Verb::Validate { .. } | Verb::Schema | Verb::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Run { .. } | Verb::Validate { .. } | Verb::Schema | Verb::Completions { .. } => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -226,7 +257,8 @@ async fn follow(client: &Client, app: &str, out: &mut impl Write) -> anyhow::Res
     loop {
         let status = client.status().await?;
         let found = status.apps.iter().find(|found| found.app == app);
-        let found = found.with_context(|| format!("There is no app `{app}`; `amid status` lists them"))?;
+        let found =
+            found.with_context(|| format!("There is no app `{app}`; `amid status` lists them"))?;
         let words = found
             .held
             .first()

@@ -167,7 +167,8 @@ impl Loop {
                 self.fetch_began = now;
                 self.fetching = Some(tokio::task::spawn_blocking(move || mirror.fetch()));
             }
-            self.next_fetch = now + jittered(Duration::from_secs(self.engine.config.repository.poll.0));
+            self.next_fetch =
+                now + jittered(Duration::from_secs(self.engine.config.repository.poll.0));
         }
         if self.next_sweep <= now && self.sweeping.is_none() && self.engine.accepted().is_some() {
             let engine = Arc::clone(&self.engine);
@@ -191,7 +192,10 @@ impl Loop {
         }
     }
 
-    fn fetched(&mut self, fetched: Result<Result<Oid, FetchError>, tokio::task::JoinError>) -> anyhow::Result<()> {
+    fn fetched(
+        &mut self,
+        fetched: Result<Result<Oid, FetchError>, tokio::task::JoinError>,
+    ) -> anyhow::Result<()> {
         if std::mem::take(&mut self.fetch_again) {
             self.next_fetch = Instant::now();
         }
@@ -200,7 +204,9 @@ impl Loop {
             Ok(fetched) => fetched,
             Err(error) => Err(FetchError::Other(error.into())),
         };
-        self.engine.metrics.git_fetch(fetched.is_ok(), self.fetch_began.elapsed());
+        self.engine
+            .metrics
+            .git_fetch(fetched.is_ok(), self.fetch_began.elapsed());
         fault::point("fetched");
         let result = match fetched {
             Ok(head) => {
@@ -250,7 +256,10 @@ impl Loop {
         // An app whose manifest went and whose groups are gone is forgotten.
         apps.extend(self.engine.all_slots().iter().map(|slot| slot.app.clone()));
         for strange in fleets.iter().flat_map(|fleet| &fleet.strange) {
-            tracing::debug!(group = strange, "A group carries the tag `amid:app`, but names no app and release");
+            tracing::debug!(
+                group = strange,
+                "A group carries the tag `amid:app`, but names no app and release"
+            );
         }
         for app in apps {
             let groups = self
@@ -272,7 +281,10 @@ impl Loop {
                 state.history.open.is_none()
                     && state.phase == Phase::Steady
                     && state.held.is_empty()
-                    && state.made.as_ref().is_none_or(|made| made.memory.roll.is_none())
+                    && state
+                        .made
+                        .as_ref()
+                        .is_none_or(|made| made.memory.roll.is_none())
                     && (state.history.checked.is_none() || state.history.checked == accepted.code)
             };
             match manifest {
@@ -290,22 +302,37 @@ impl Loop {
 
     fn forget(&mut self, app: &AppName) {
         self.schedule.forget(app);
-        let mut slots = self.engine.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slots = self
+            .engine
+            .slots
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         slots.remove(app);
     }
 
     /// Now and then every app is looked at closely, steady or not: only then
     /// images of instances are asked for.
     fn audit(&mut self) {
-        let due = self.schedule.audit(Instant::now(), Duration::from_secs(self.engine.config.sweep.0));
+        let due = self.schedule.audit(
+            Instant::now(),
+            Duration::from_secs(self.engine.config.sweep.0),
+        );
         if due && self.engine.config.targets.len() <= 64 {
-            for slot in self.engine.all_slots().iter().take(schedule::AUDITED_AT_ONCE) {
+            for slot in self
+                .engine
+                .all_slots()
+                .iter()
+                .take(schedule::AUDITED_AT_ONCE)
+            {
                 self.schedule.due(&slot.app, Instant::now());
             }
         }
     }
 
-    fn passed(&mut self, passed: Result<(AppName, anyhow::Result<Passed>, Duration), tokio::task::JoinError>) {
+    fn passed(
+        &mut self,
+        passed: Result<(AppName, anyhow::Result<Passed>, Duration), tokio::task::JoinError>,
+    ) {
         self.dirty = true;
         let (app, passed, took) = match passed {
             Ok(passed) => passed,
@@ -321,7 +348,8 @@ impl Loop {
         let now = Instant::now();
         match passed {
             Ok(passed) => {
-                self.engine.measure_pass(Some((passed.phase, passed.acted)), took);
+                self.engine
+                    .measure_pass(Some((passed.phase, passed.acted)), took);
                 self.schedule.worked(&app);
                 let wait = match passed.phase {
                     _ if passed.acted => Some(Duration::ZERO),
@@ -389,7 +417,9 @@ impl Loop {
             .all_slots()
             .iter()
             .map(|slot| {
-                let wish = accepted.as_ref().and_then(|accepted| accepted.apps.get(&slot.app));
+                let wish = accepted
+                    .as_ref()
+                    .and_then(|accepted| accepted.apps.get(&slot.app));
                 self.engine.app_status(slot, wish)
             })
             .collect();
@@ -404,7 +434,10 @@ impl Loop {
                 accepted: accepted.map(|accepted| accepted.commit.to_string()),
                 fetched: self.fetched,
                 error: self.fetch_error.clone(),
-                held: self.rewritten.as_ref().and_then(|rewritten| self.rewritten_hold(rewritten)),
+                held: self
+                    .rewritten
+                    .as_ref()
+                    .and_then(|rewritten| self.rewritten_hold(rewritten)),
             },
             apps,
         };

@@ -124,7 +124,9 @@ impl Aws {
                 .await;
             config = config
                 .into_builder()
-                .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(provider))
+                .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(
+                    provider,
+                ))
                 .build();
         }
         Self {

@@ -8,7 +8,12 @@ use jiff::Timestamp;
 /// Rolls Auto Scaling groups to the image that a git repository names,
 /// through terragrunt
 #[derive(Debug, Parser)]
-#[command(name = "amid", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "amid",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -19,7 +24,12 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct ConfigFlag {
     /// The controller's config
-    #[arg(long, env = "AMID_CONFIG", value_name = "FILE", default_value = "/etc/amid/amid.json")]
+    #[arg(
+        long,
+        env = "AMID_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/amid/amid.json"
+    )]
     pub config: PathBuf,
 }
 

@@ -22,7 +22,12 @@ struct Report<'a, W: Write> {
 }
 
 impl<W: Write> Report<'_, W> {
-    fn say<T>(&mut self, what: &str, result: anyhow::Result<T>, mend: &str) -> std::io::Result<Option<T>> {
+    fn say<T>(
+        &mut self,
+        what: &str,
+        result: anyhow::Result<T>,
+        mend: &str,
+    ) -> std::io::Result<Option<T>> {
         match result {
             Ok(value) => {
                 self.passed += 1;
@@ -50,19 +55,32 @@ pub async fn doctor(config: &Config, out: &mut impl Write) -> anyhow::Result<boo
         passed: 0,
         failed: 0,
     };
-    for (name, program) in [("terragrunt", &config.terragrunt.binary), ("terraform", &config.terragrunt.terraform)] {
+    for (name, program) in [
+        ("terragrunt", &config.terragrunt.binary),
+        ("terraform", &config.terragrunt.terraform),
+    ] {
         let version = terragrunt::version(program).await;
         let what = match &version {
             Ok(version) => format!("{name} {version}"),
             Err(_) => name.to_owned(),
         };
-        report.say(&what, version, &format!("Install it, or name it in `terragrunt` of the config: `{}`", program.display()))?;
+        report.say(
+            &what,
+            version,
+            &format!(
+                "Install it, or name it in `terragrunt` of the config: `{}`",
+                program.display()
+            ),
+        )?;
     }
     let accepted = repository(config, &mut report)?;
     for target in &config.targets {
         let place = daemon::place(target);
         let aws = Aws::connect(&place, Counter::none()).await;
-        let what = format!("credentials for account {} in {}", target.account_id, target.region);
+        let what = format!(
+            "credentials for account {} in {}",
+            target.account_id, target.region
+        );
         let account = aws.account().await.and_then(|found| {
             if found == target.account_id {
                 Ok(())
@@ -85,24 +103,46 @@ pub async fn doctor(config: &Config, out: &mut impl Write) -> anyhow::Result<boo
     }
     let socket = config.state_dir.join("amid.sock");
     let status = Client::new(&socket).status().await;
-    report.say("the daemon answers", status, "Start it: amid run --config FILE")?;
-    writeln!(report.out, "{} passed, {} failed", report.passed, report.failed)?;
+    report.say(
+        "the daemon answers",
+        status,
+        "Start it: amid run --config FILE",
+    )?;
+    writeln!(
+        report.out,
+        "{} passed, {} failed",
+        report.passed, report.failed
+    )?;
     Ok(report.failed == 0)
 }
 
-fn repository<W: Write>(config: &Config, report: &mut Report<'_, W>) -> anyhow::Result<Option<Arc<Accepted>>> {
+fn repository<W: Write>(
+    config: &Config,
+    report: &mut Report<'_, W>,
+) -> anyhow::Result<Option<Arc<Accepted>>> {
     let scratch = tempfile::tempdir()?;
     let read = || -> anyhow::Result<(Mirror, git2::Oid)> {
         let mirror = Mirror::open(scratch.path(), daemon::remote(config)?)?;
-        let head = mirror.fetch().map_err(|error| anyhow::Error::msg(error.to_string()))?;
+        let head = mirror
+            .fetch()
+            .map_err(|error| anyhow::Error::msg(error.to_string()))?;
         Ok((mirror, head))
     };
-    let what = format!("repository {}", crate::git::without_user(&config.repository.url));
-    let Some((mirror, head)) = report.say(&what, read(), "Correct `repository` in the config, or its credentials")? else {
+    let what = format!(
+        "repository {}",
+        crate::git::without_user(&config.repository.url)
+    );
+    let Some((mirror, head)) = report.say(
+        &what,
+        read(),
+        "Correct `repository` in the config, or its credentials",
+    )?
+    else {
         return Ok(None);
     };
     let accepted = Accepted::read(&mirror, head, &config.terragrunt.root);
-    let Some(accepted) = report.say("manifests can be read", accepted, "See `amid validate`")? else {
+    let Some(accepted) = report.say("manifests can be read", accepted, "See `amid validate`")?
+    else {
         return Ok(None);
     };
     for (app, wish) in &accepted.apps {
@@ -110,7 +150,11 @@ fn repository<W: Write>(config: &Config, report: &mut Report<'_, W>) -> anyhow::
             None => Err(anyhow::anyhow!("{}", wish.problems.join("; "))),
             Some(manifest) => unit_exists(&mirror, head, &config.terragrunt.root, &manifest.unit),
         };
-        report.say(&format!("manifest and unit of {app}"), sound, &format!("Correct {}", wish.path))?;
+        report.say(
+            &format!("manifest and unit of {app}"),
+            sound,
+            &format!("Correct {}", wish.path),
+        )?;
     }
     Ok(Some(Arc::new(accepted)))
 }
@@ -123,7 +167,12 @@ fn unit_exists(mirror: &Mirror, head: git2::Oid, root: &str, unit: &str) -> anyh
     }
 }
 
-fn covered<W: Write>(config: &Config, app: &AppName, valid: bool, report: &mut Report<'_, W>) -> std::io::Result<()> {
+fn covered<W: Write>(
+    config: &Config,
+    app: &AppName,
+    valid: bool,
+    report: &mut Report<'_, W>,
+) -> std::io::Result<()> {
     if valid && config.target(app).is_none() {
         let error: anyhow::Result<()> = Err(anyhow::anyhow!("no entry of `targets` covers it"));
         report.say(&format!("target of {app}"), error, "Add one to the config")?;

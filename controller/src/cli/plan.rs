@@ -18,7 +18,12 @@ pub fn show(plans: &[Value], out: &mut impl Write) -> std::io::Result<bool> {
         let held = list(&plan["held"]);
         for step in steps {
             anything = true;
-            writeln!(out, "{app}: {} {}", text(step, "step"), text(step, "release"))?;
+            writeln!(
+                out,
+                "{app}: {} {}",
+                text(step, "step"),
+                text(step, "release")
+            )?;
             writeln!(out, "  why: {}", text(step, "why"))?;
             for change in list(&step["changes"]) {
                 writeln!(out, "  {}", change.as_str().unwrap_or_default())?;
@@ -40,7 +45,8 @@ pub fn show(plans: &[Value], out: &mut impl Write) -> std::io::Result<bool> {
         if let Some(error) = plan["error"].as_str() {
             writeln!(out, "{app}: {error}")?;
         }
-        if steps.is_empty() && held.is_empty()
+        if steps.is_empty()
+            && held.is_empty()
             && let Some(state) = plan["state"]["text"].as_str()
         {
             writeln!(out, "{app}: {state}")?;

@@ -14,7 +14,10 @@ use crate::status::{App, Status};
 /// When the output cannot be written.
 pub fn status(status: &Status, now: Timestamp, out: &mut impl Write) -> std::io::Result<()> {
     let repository = &status.repository;
-    let commit = repository.accepted.as_deref().map_or("nothing yet", |commit| commit.get(..8).unwrap_or(commit));
+    let commit = repository
+        .accepted
+        .as_deref()
+        .map_or("nothing yet", |commit| commit.get(..8).unwrap_or(commit));
     writeln!(out, "{} {} at {commit}", repository.url, repository.branch)?;
     if let Some(error) = &repository.error {
         writeln!(out, "  cannot be read: {error}")?;
@@ -25,7 +28,12 @@ pub fn status(status: &Status, now: Timestamp, out: &mut impl Write) -> std::io:
             writeln!(out, "        {frees}")?;
         }
     }
-    let width = status.apps.iter().map(|app| app.app.len()).max().unwrap_or(0);
+    let width = status
+        .apps
+        .iter()
+        .map(|app| app.app.len())
+        .max()
+        .unwrap_or(0);
     for app in &status.apps {
         line(app, width, now, out)?;
     }
@@ -74,7 +82,11 @@ pub fn one(app: &App, now: Timestamp, out: &mut impl Write) -> std::io::Result<(
     line(app, app.app.len(), now, out)?;
     if let Some(desired) = &app.desired {
         let commit = desired.commit.get(..8).unwrap_or(&desired.commit);
-        writeln!(out, "git asks for {} as {} in {commit}", desired.ami, desired.key)?;
+        writeln!(
+            out,
+            "git asks for {} as {} in {commit}",
+            desired.ami, desired.key
+        )?;
         if let (Some(author), Some(subject)) = (&desired.author, &desired.subject) {
             writeln!(out, "  {author}: {subject}")?;
         }
@@ -92,7 +104,11 @@ pub fn one(app: &App, now: Timestamp, out: &mut impl Write) -> std::io::Result<(
         for instance in &release.instances {
             let mark = if instance.healthy { "✓" } else { "·" };
             let target = instance.target.as_deref().unwrap_or("target not asked");
-            writeln!(out, "  {mark} {} {}, {target}", instance.id, instance.lifecycle)?;
+            writeln!(
+                out,
+                "  {mark} {} {}, {target}",
+                instance.id, instance.lifecycle
+            )?;
         }
     }
     Ok(())
@@ -119,41 +135,73 @@ pub fn history(entries: &[Value], out: &mut impl Write) -> std::io::Result<()> {
 /// One event in words.
 fn sentence(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-    let short = |name: &str| text(name).get(..8).map(ToOwned::to_owned).unwrap_or_default();
+    let short = |name: &str| {
+        text(name)
+            .get(..8)
+            .map(ToOwned::to_owned)
+            .unwrap_or_default()
+    };
     match event["event"].as_str().unwrap_or_default() {
-        "asked" => format!("{} asks for {}: {}", short("commit"), text("ami"), text("subject")),
+        "asked" => format!(
+            "{} asks for {}: {}",
+            short("commit"),
+            text("ami"),
+            text("subject")
+        ),
         "ended" => match event["why"].as_str() {
             Some(why) => format!("{} ended: {} ({why})", short("commit"), text("outcome")),
             None => format!("{} ended: {}", short("commit"), text("outcome")),
         },
         "began" => {
-            let reason: Option<amid_core::reason::Reason> = serde_json::from_value(event["reason"].clone()).ok();
+            let reason: Option<amid_core::reason::Reason> =
+                serde_json::from_value(event["reason"].clone()).ok();
             let why = reason.map(|reason| reason.to_string()).unwrap_or_default();
             format!("{} {} begins: {why}", text("step"), text("key"))
         }
         "finished" => {
             let seconds = event["millis"].as_u64().unwrap_or(0) / 1000;
             match event["error"].as_str() {
-                Some(error) => format!("{} {} did not go through: {error}", text("step"), text("key")),
+                Some(error) => format!(
+                    "{} {} did not go through: {error}",
+                    text("step"),
+                    text("key")
+                ),
                 None => format!("{} {} done in {seconds} s", text("step"), text("key")),
             }
         }
         "healthy" => format!("{} is healthy: {} instances", text("key"), event["healthy"]),
         "abandoned" => {
-            let failure: Option<amid_core::reason::Failure> = serde_json::from_value(event["failure"].clone()).ok();
-            let why = failure.map(|failure| failure.to_string()).unwrap_or_default();
+            let failure: Option<amid_core::reason::Failure> =
+                serde_json::from_value(event["failure"].clone()).ok();
+            let why = failure
+                .map(|failure| failure.to_string())
+                .unwrap_or_default();
             format!("{} is given up: {why}", text("key"))
         }
         "reverted" => format!("{} reverts {}", short("commit"), short("answers")),
-        "revert_refused" => format!("the remote refused the revert of {}: {}", short("answers"), text("message")),
+        "revert_refused" => format!(
+            "the remote refused the revert of {}: {}",
+            short("answers"),
+            text("message")
+        ),
         "held" => {
-            let reason: Option<amid_core::reason::Reason> = serde_json::from_value(event["reason"].clone()).ok();
-            format!("held as {}: {}", text("id"), reason.map(|reason| reason.to_string()).unwrap_or_default())
+            let reason: Option<amid_core::reason::Reason> =
+                serde_json::from_value(event["reason"].clone()).ok();
+            format!(
+                "held as {}: {}",
+                text("id"),
+                reason.map(|reason| reason.to_string()).unwrap_or_default()
+            )
         }
         "approved" => format!("{} approved {}", text("user"), text("id")),
         "suspended" => format!("{} suspended it: {}", text("user"), text("reason")),
         "resumed" => format!("{} resumed it", text("user")),
-        "retry" => format!("attempt {} failed, next at {}: {}", event["attempt"], text("until"), text("error")),
+        "retry" => format!(
+            "attempt {} failed, next at {}: {}",
+            event["attempt"],
+            text("until"),
+            text("error")
+        ),
         "checked" => "the unit's code was planned and changes nothing".to_owned(),
         other => other.to_owned(),
     }

@@ -21,12 +21,21 @@ const MAX_BYTES: u64 = 2 << 20;
 pub fn validate(path: &Path, out: &mut impl std::io::Write) -> anyhow::Result<bool> {
     let (root, files) = find(path)?;
     if files.is_empty() {
-        bail!("There is no manifest below `{}`: a repository has them in `desired/`", path.display());
+        bail!(
+            "There is no manifest below `{}`: a repository has them in `desired/`",
+            path.display()
+        );
     }
     let mut read = Vec::new();
     for file in &files {
-        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().into_owned();
-        let size = fs::metadata(file).with_context(|| format!("Failed to read `{}`", file.display()))?.len();
+        let name = file
+            .strip_prefix(&root)
+            .unwrap_or(file)
+            .to_string_lossy()
+            .into_owned();
+        let size = fs::metadata(file)
+            .with_context(|| format!("Failed to read `{}`", file.display()))?
+            .len();
         let bytes = if size > MAX_BYTES {
             // The parser words this better than we could; it needs only the size.
             vec![b' '; usize::try_from(MAX_BYTES).unwrap_or(0) + 1]
@@ -35,7 +44,10 @@ pub fn validate(path: &Path, out: &mut impl std::io::Write) -> anyhow::Result<bo
         };
         read.push((name, bytes));
     }
-    let sources: Vec<Source<'_>> = read.iter().map(|(path, bytes)| Source { path, bytes }).collect();
+    let sources: Vec<Source<'_>> = read
+        .iter()
+        .map(|(path, bytes)| Source { path, bytes })
+        .collect();
     let parsed = parse(&sources);
     let mut problems = parsed.problems;
     let apps = parsed.apps.len();
@@ -78,7 +90,9 @@ fn find(path: &Path) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
     }
     files.retain(|file| {
         let schema = root.join("desired").join("schema.json");
-        file.extension().is_some_and(|extension| extension == "json") && *file != schema
+        file.extension()
+            .is_some_and(|extension| extension == "json")
+            && *file != schema
     });
     files.sort();
     Ok((root, files))
@@ -94,7 +108,10 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
             files.push(entry.path());
         }
         if files.len() > MAX_FILES {
-            bail!("There are more than {MAX_FILES} files below `{}`", dir.display());
+            bail!(
+                "There are more than {MAX_FILES} files below `{}`",
+                dir.display()
+            );
         }
     }
     Ok(())

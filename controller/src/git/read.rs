@@ -80,7 +80,8 @@ impl Mirror {
                 Err(error) => Err(error.into()),
             }
         })();
-        self.watched(result).with_context(|| format!("Failed to find `{path}` in {commit}"))
+        self.watched(result)
+            .with_context(|| format!("Failed to find `{path}` in {commit}"))
     }
 
     /// All manifests at `commit`: files `desired/**/*.json`. Costs nothing when `desired/` is the same as last time.

@@ -10,6 +10,7 @@ use amid_core::step::{Apply, Step};
 
 use super::engine::{Engine, Slot};
 use super::look;
+use super::perform::literal;
 use crate::status::Sentence;
 
 /// Looks at `app` and says what would be done.
@@ -57,7 +58,10 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
         })
         .collect();
     let sentences = |reasons: &[amid_core::reason::Reason]| -> Vec<Sentence> {
-        reasons.iter().map(|reason| Sentence::of(reason, app.as_str())).collect()
+        reasons
+            .iter()
+            .map(|reason| Sentence::of(reason, app.as_str()))
+            .collect()
     };
     Ok(json!({
         "app": app,
@@ -78,13 +82,19 @@ fn by_hand(engine: &Engine, app: &AppName, apply: &Apply) -> Vec<String> {
     let releases = serde_json::to_string(&apply.releases).unwrap_or_default();
     let mut lines = vec![
         format!("cd {}/{unit}", engine.config.terragrunt.root),
-        format!("export TF_VAR_releases={}", quoted(&releases)),
-        format!("export TF_VAR_may_remove={}", quoted(&json!(apply.may_remove).to_string())),
+        format!("export TF_VAR_releases={}", quoted(&literal(&releases))),
+        format!(
+            "export TF_VAR_may_remove={}",
+            quoted(&json!(apply.may_remove).to_string())
+        ),
         format!("export TF_VAR_memory={}", quoted(&apply.memory.to_text())),
     ];
     if let Some((key, leftover)) = &apply.adopt {
         let adopt = json!({ key.as_str(): {"template_id": leftover.template_id, "group_name": leftover.group_name} });
-        lines.push(format!("export TF_VAR_adopt={}", quoted(&adopt.to_string())));
+        lines.push(format!(
+            "export TF_VAR_adopt={}",
+            quoted(&adopt.to_string())
+        ));
     }
     lines.push("terragrunt plan -out=step.tfplan && terragrunt apply step.tfplan".to_owned());
     lines

@@ -187,7 +187,9 @@ impl Engine {
 
     /// The account and region of an app.
     pub fn place(&self, app: &AppName) -> Option<&Place> {
-        self.config.target(app).and_then(|index| self.places.get(index))
+        self.config
+            .target(app)
+            .and_then(|index| self.places.get(index))
     }
 
     /// Where the repository's tree is exported to for an app.
@@ -197,7 +199,10 @@ impl Engine {
 
     /// The app's unit as it lies on disk.
     pub fn unit(&self, app: &AppName, unit: &str) -> Unit {
-        let work = self.export_dir(app).join(&self.config.terragrunt.root).join(unit);
+        let work = self
+            .export_dir(app)
+            .join(&self.config.terragrunt.root)
+            .join(unit);
         self.runner.unit(app.as_str(), work)
     }
 
@@ -232,7 +237,8 @@ impl Engine {
         if let Event::Healthy { .. } = &event
             && let Some(began) = state.began
         {
-            self.metrics.commit_to_healthy(super::span(at.duration_since(began)));
+            self.metrics
+                .commit_to_healthy(super::span(at.duration_since(began)));
         }
         state.history.record(&event, at);
         self.measure(slot.app.as_str(), &event);
@@ -240,7 +246,8 @@ impl Engine {
 
     /// Takes or gives back the app's turn among the rolls.
     pub(super) fn turn(&self, slot: &Slot, observed: &Observed, plan: &Plan) {
-        let begins = matches!(plan.phase, Phase::Adding | Phase::Draining) && !plan.steps.is_empty();
+        let begins =
+            matches!(plan.phase, Phase::Adding | Phase::Draining) && !plan.steps.is_empty();
         let rolls = observed.memory.roll.is_some() || begins;
         let mut state = slot.state();
         if !rolls {
@@ -257,7 +264,14 @@ impl Engine {
     }
 
     /// Shows what a pass found and decided.
-    pub(super) fn show(&self, slot: &Slot, desired: &Desired, observed: &Observed, plan: &Plan, now: Timestamp) {
+    pub(super) fn show(
+        &self,
+        slot: &Slot,
+        desired: &Desired,
+        observed: &Observed,
+        plan: &Plan,
+        now: Timestamp,
+    ) {
         let app = slot.app.as_str();
         let mut state = slot.state();
         if state.phase != plan.phase {
@@ -265,16 +279,30 @@ impl Engine {
             state.since = now;
         }
         state.groups.clone_from(&observed.groups);
-        let reason = plan.steps.first().map(|step| step.reason()).or(plan.state.as_ref());
+        let reason = plan
+            .steps
+            .first()
+            .map(|step| step.reason())
+            .or(plan.state.as_ref());
         let sentence = reason.map(|reason| Sentence::of(reason, app));
         let label = |sentence: &Option<Sentence>| sentence.as_ref().map(|s| s.label.clone());
         if label(&sentence) != label(&state.reason)
             && let Some(sentence) = &sentence
         {
-            tracing::info!(app, phase = plan.phase.label(), reason = sentence.label, "{app}: {}", sentence.text);
+            tracing::info!(
+                app,
+                phase = plan.phase.label(),
+                reason = sentence.label,
+                "{app}: {}",
+                sentence.text
+            );
         }
         state.reason = sentence;
-        let held: Vec<Sentence> = plan.held.iter().map(|reason| Sentence::of(reason, app)).collect();
+        let held: Vec<Sentence> = plan
+            .held
+            .iter()
+            .map(|reason| Sentence::of(reason, app))
+            .collect();
         say_new_holds(app, &state.held, &held);
         state.held = held;
         let _ = desired;
@@ -293,7 +321,11 @@ impl Engine {
             state.phase = Phase::Steady;
             state.since = now;
         }
-        if state.reason.as_ref().is_none_or(|said| said.label != reason.label()) {
+        if state
+            .reason
+            .as_ref()
+            .is_none_or(|said| said.label != reason.label())
+        {
             state.reason = Some(Sentence::of(&reason, slot.app.as_str()));
         }
         state.held.clear();
@@ -340,17 +372,31 @@ impl Engine {
             Some(status::Desired {
                 key: manifest.settings().key().to_string(),
                 ami: manifest.ami.to_string(),
-                version: manifest.image.as_ref().and_then(|image| image.version.clone()),
-                commit: wish.info.as_ref().map(|info| info.id.to_string()).unwrap_or_default(),
+                version: manifest
+                    .image
+                    .as_ref()
+                    .and_then(|image| image.version.clone()),
+                commit: wish
+                    .info
+                    .as_ref()
+                    .map(|info| info.id.to_string())
+                    .unwrap_or_default(),
                 subject: wish.info.as_ref().map(|info| info.subject.clone()),
                 author: wish.info.as_ref().map(|info| info.author.clone()),
             })
         });
         let manifest = wish.and_then(Wish::manifest);
         let ami_of = |key: &amid_core::model::ReleaseKey| {
-            let made = state.made.as_ref().and_then(|made| made.releases.get(key)?.settings.ami());
-            made.map(|ami| ami.to_string())
-                .or_else(|| desired.as_ref().filter(|desired| desired.key == key.as_str()).map(|desired| desired.ami.clone()))
+            let made = state
+                .made
+                .as_ref()
+                .and_then(|made| made.releases.get(key)?.settings.ami());
+            made.map(|ami| ami.to_string()).or_else(|| {
+                desired
+                    .as_ref()
+                    .filter(|desired| desired.key == key.as_str())
+                    .map(|desired| desired.ami.clone())
+            })
         };
         let mut releases: Vec<status::Release> = state
             .groups
@@ -367,7 +413,10 @@ impl Engine {
                 instances: group.instances.iter().map(show_instance).collect(),
             })
             .collect();
-        let serving = state.made.as_ref().and_then(|made| made.memory.roll.as_ref().map(|roll| roll.from.to_string()));
+        let serving = state
+            .made
+            .as_ref()
+            .and_then(|made| made.memory.roll.as_ref().map(|roll| roll.from.to_string()));
         releases.sort_by_key(|release| Some(&release.key) != serving.as_ref());
         status::App {
             app: slot.app.to_string(),
@@ -410,8 +459,21 @@ fn show_instance(instance: &amid_core::model::Instance) -> status::Instance {
 }
 
 fn say_new_holds(app: &str, before: &[Sentence], now: &[Sentence]) {
-    for hold in now.iter().filter(|hold| !before.iter().any(|b| b.label == hold.label && b.text == hold.text)) {
-        let frees = hold.frees.as_deref().unwrap_or("nothing, it ends by itself");
-        tracing::warn!(app, reason = hold.label, frees, "{app} is held: {}", hold.text);
+    for hold in now.iter().filter(|hold| {
+        !before
+            .iter()
+            .any(|b| b.label == hold.label && b.text == hold.text)
+    }) {
+        let frees = hold
+            .frees
+            .as_deref()
+            .unwrap_or("nothing, it ends by itself");
+        tracing::warn!(
+            app,
+            reason = hold.label,
+            frees,
+            "{app} is held: {}",
+            hold.text
+        );
     }
 }

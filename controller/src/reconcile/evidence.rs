@@ -25,21 +25,34 @@ pub(super) async fn keep(engine: &Engine, slot: &Slot, observed: &Observed, fail
     if let (Some(place), Some(group)) = (engine.place(&slot.app), group) {
         match place.aws.activities(&group.name).await {
             Ok(activities) => evidence["activities"] = json!(activities),
-            Err(error) => tracing::warn!(app = %slot.app, "Failed to keep the activities: {error:#}"),
+            Err(error) => {
+                tracing::warn!(app = %slot.app, "Failed to keep the activities: {error:#}")
+            }
         }
-        if let Some(sick) = group.instances.iter().find(|instance| !instance.is_healthy()) {
+        if let Some(sick) = group
+            .instances
+            .iter()
+            .find(|instance| !instance.is_healthy())
+        {
             match place.aws.console_tail(&sick.id).await {
-                Ok(Some(tail)) => evidence["console"] = json!({ "instance": sick.id, "tail": tail }),
+                Ok(Some(tail)) => {
+                    evidence["console"] = json!({ "instance": sick.id, "tail": tail })
+                }
                 Ok(None) => {}
-                Err(error) => tracing::debug!(app = %slot.app, "Failed to keep the console: {error:#}"),
+                Err(error) => {
+                    tracing::debug!(app = %slot.app, "Failed to keep the console: {error:#}")
+                }
             }
         }
     }
-    let kept = engine
-        .store
-        .keep_evidence(slot.app.as_str(), failed.at, failed.key.as_str(), &evidence);
+    let kept =
+        engine
+            .store
+            .keep_evidence(slot.app.as_str(), failed.at, failed.key.as_str(), &evidence);
     match kept {
-        Ok(path) => tracing::info!(app = %slot.app, "Kept the evidence of the failed release: {}", path.display()),
+        Ok(path) => {
+            tracing::info!(app = %slot.app, "Kept the evidence of the failed release: {}", path.display())
+        }
         Err(error) => tracing::warn!(app = %slot.app, "Failed to keep the evidence: {error:#}"),
     }
     fault::point("evidence");

@@ -54,7 +54,10 @@ pub fn is_plainly_steady(manifest: &Manifest, groups: &[Group]) -> bool {
     };
     group.key == manifest.settings().key()
         && (group.min, group.max) == (manifest.min_size, manifest.max_size)
-        && group.template_version.as_deref().is_none_or(|version| version == "1")
+        && group
+            .template_version
+            .as_deref()
+            .is_none_or(|version| version == "1")
         && (manifest.health.kind == HealthKind::None || !group.target_groups.is_empty())
         && group.in_service() >= group.desired
         && !group.deleting
@@ -92,18 +95,29 @@ pub(super) async fn observe(
     let settings = manifest.settings();
     let is_live = observed.made.values().any(|made| made.settings == settings);
     if !is_live {
-        observed.image = place.aws.image(&manifest.ami, &manifest.instance_types).await?;
+        observed.image = place
+            .aws
+            .image(&manifest.ami, &manifest.instance_types)
+            .await?;
         if !matches!(observed.image, ImageFact::Missing) {
             let key = settings.key();
             let group = observed.group(&key).map(|group| group.name.clone());
-            observed.leftover = place.aws.leftover(&slot.app, &key, group.as_deref()).await?;
+            observed.leftover = place
+                .aws
+                .leftover(&slot.app, &key, group.as_deref())
+                .await?;
         }
     }
     Ok(observed)
 }
 
 /// Asks target groups and failed launches about the app's groups.
-async fn health(place: &Place, slot: &Slot, manifest: &Manifest, observed: &mut Observed) -> anyhow::Result<()> {
+async fn health(
+    place: &Place,
+    slot: &Slot,
+    manifest: &Manifest,
+    observed: &mut Observed,
+) -> anyhow::Result<()> {
     if manifest.health.kind == HealthKind::LoadBalancer {
         let arns: BTreeSet<&str> = observed
             .groups
@@ -122,7 +136,11 @@ async fn health(place: &Place, slot: &Slot, manifest: &Manifest, observed: &mut 
         }
     }
     let images = place.aws.instance_images(Some(&slot.app)).await?;
-    for instance in observed.groups.iter_mut().flat_map(|group| &mut group.instances) {
+    for instance in observed
+        .groups
+        .iter_mut()
+        .flat_map(|group| &mut group.instances)
+    {
         instance.ami = images.get(&instance.id).cloned();
     }
     Ok(())
@@ -146,7 +164,12 @@ async fn check_account(place: &Place) -> Result<(), Blind> {
 }
 
 /// What terraform has: as it was read before, or read now.
-async fn outputs(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, manifest: &Manifest) -> Result<Made, Blind> {
+async fn outputs(
+    engine: &Arc<Engine>,
+    slot: &Slot,
+    accepted: &Accepted,
+    manifest: &Manifest,
+) -> Result<Made, Blind> {
     let now = engine.now();
     let known = slot.state().made.clone();
     if let Some(made) = known
@@ -167,16 +190,26 @@ async fn outputs(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, manifes
     }
     let outputs = match engine.runner.outputs(&unit).await {
         Ok(outputs) => outputs,
-        Err(RunError::StateLocked(lock)) => match engine.runner.break_own_lock(&unit, &lock).await {
-            Ok(Unlocked::Broken) => return Err(Blind::Failed(anyhow::anyhow!("Took away the lock of our own dead apply, looking again"))),
-            _ => {
-                return Err(Blind::held(Reason::StateLocked {
-                    who: lock.who,
-                    id: lock.id,
-                }));
+        Err(RunError::StateLocked(lock)) => {
+            match engine.runner.break_own_lock(&unit, &lock).await {
+                Ok(Unlocked::Broken) => {
+                    return Err(Blind::Failed(anyhow::anyhow!(
+                        "Took away the lock of our own dead apply, looking again"
+                    )));
+                }
+                _ => {
+                    return Err(Blind::held(Reason::StateLocked {
+                        who: lock.who,
+                        id: lock.id,
+                    }));
+                }
             }
-        },
-        Err(error) => return Err(Blind::Failed(anyhow::Error::new(error).context("Failed to read terraform's outputs"))),
+        }
+        Err(error) => {
+            return Err(Blind::Failed(
+                anyhow::Error::new(error).context("Failed to read terraform's outputs"),
+            ));
+        }
     };
     fault::point("outputs-read");
     let made = match outputs {
@@ -193,7 +226,11 @@ async fn outputs(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, manifes
 }
 
 /// Reads the unit's outputs.
-pub(super) fn made(releases: &serde_json::Value, memory: &str, at: Timestamp) -> anyhow::Result<Made> {
+pub(super) fn made(
+    releases: &serde_json::Value,
+    memory: &str,
+    at: Timestamp,
+) -> anyhow::Result<Made> {
     use anyhow::Context;
     let releases: Releases = match releases {
         serde_json::Value::Null => Releases::new(),

@@ -20,7 +20,11 @@ impl Engine {
         match event {
             Event::Ended { outcome, .. } => self.metrics.outcome(app, *outcome),
             Event::Finished { step, error, .. } => {
-                let result = if error.is_none() { RunResult::Ok } else { RunResult::Failed };
+                let result = if error.is_none() {
+                    RunResult::Ok
+                } else {
+                    RunResult::Failed
+                };
                 self.metrics.step(*step, result);
             }
             _ => {}
@@ -28,7 +32,12 @@ impl Engine {
     }
 
     /// A run of terragrunt ended.
-    pub(super) fn measure_run<T>(&self, command: RunCommand, result: &Result<T, RunError>, took: Duration) {
+    pub(super) fn measure_run<T>(
+        &self,
+        command: RunCommand,
+        result: &Result<T, RunError>,
+        took: Duration,
+    ) {
         let result = match result {
             Ok(_) => RunResult::Ok,
             Err(RunError::Timeout) => RunResult::TimedOut,

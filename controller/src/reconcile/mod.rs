@@ -128,7 +128,11 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
 /// or the step is held for a person.
 fn hold_back(slot: &Slot, mut plan: Plan, accepted: &Accepted, now: Timestamp) -> Plan {
     let state = slot.state();
-    if let Some(retry) = state.history.retry.as_ref().filter(|retry| retry.until > now)
+    if let Some(retry) = state
+        .history
+        .retry
+        .as_ref()
+        .filter(|retry| retry.until > now)
         && !plan.steps.is_empty()
     {
         plan.steps.clear();

@@ -43,9 +43,16 @@ impl Engine {
         match ended {
             Ok(applied) => {
                 tracing::info!(app = %slot.app, "{}: the apply of an earlier run ended well", slot.app);
-                state.made = look::made(&applied.outputs.releases, &applied.outputs.memory, self.now()).ok();
+                state.made = look::made(
+                    &applied.outputs.releases,
+                    &applied.outputs.memory,
+                    self.now(),
+                )
+                .ok();
             }
-            Err(error) => tracing::warn!(app = %slot.app, "{}: the apply of an earlier run: {error}", slot.app),
+            Err(error) => {
+                tracing::warn!(app = %slot.app, "{}: the apply of an earlier run: {error}", slot.app)
+            }
         }
         Ok(Some(Passed {
             phase: state.phase,

@@ -65,7 +65,12 @@ pub(super) fn settle(
 /// # Errors
 ///
 /// When the journal cannot be written.
-pub fn ask(engine: &Arc<Engine>, slot: &Slot, between: &[CommitInfo], accepted: &Accepted) -> anyhow::Result<()> {
+pub fn ask(
+    engine: &Arc<Engine>,
+    slot: &Slot,
+    between: &[CommitInfo],
+    accepted: &Accepted,
+) -> anyhow::Result<()> {
     let Some(wish) = accepted.apps.get(&slot.app) else {
         return Ok(());
     };
@@ -86,7 +91,13 @@ pub fn ask(engine: &Arc<Engine>, slot: &Slot, between: &[CommitInfo], accepted: 
     engine.journal(slot, asked(info, wish.manifest())?)?;
     fault::point("asked");
     if let Desired::Invalid { first, .. } = &wish.desired {
-        end(engine, slot, info.id, Outcome::Rejected, Some(first.clone()))?;
+        end(
+            engine,
+            slot,
+            info.id,
+            Outcome::Rejected,
+            Some(first.clone()),
+        )?;
     }
     slot.state().began = Some(info.time);
     Ok(())
@@ -94,7 +105,12 @@ pub fn ask(engine: &Arc<Engine>, slot: &Slot, between: &[CommitInfo], accepted: 
 
 /// An open commit that a newer one came after: our own revert ends it as
 /// failed and reverted, any other as superseded.
-fn end_older(engine: &Engine, slot: &Slot, open: CommitId, accepted: &Accepted) -> anyhow::Result<()> {
+fn end_older(
+    engine: &Engine,
+    slot: &Slot,
+    open: CommitId,
+    accepted: &Accepted,
+) -> anyhow::Result<()> {
     let failed = slot
         .state()
         .history
@@ -123,7 +139,13 @@ fn end_older(engine: &Engine, slot: &Slot, open: CommitId, accepted: &Accepted) 
     )
 }
 
-fn end(engine: &Engine, slot: &Slot, commit: Oid, outcome: Outcome, why: Option<String>) -> anyhow::Result<()> {
+fn end(
+    engine: &Engine,
+    slot: &Slot,
+    commit: Oid,
+    outcome: Outcome,
+    why: Option<String>,
+) -> anyhow::Result<()> {
     engine.journal(
         slot,
         Event::Ended {
@@ -134,7 +156,10 @@ fn end(engine: &Engine, slot: &Slot, commit: Oid, outcome: Outcome, why: Option<
     )
 }
 
-fn asked(info: &CommitInfo, manifest: Option<&amid_core::manifest::Manifest>) -> anyhow::Result<Event> {
+fn asked(
+    info: &CommitInfo,
+    manifest: Option<&amid_core::manifest::Manifest>,
+) -> anyhow::Result<Event> {
     Ok(Event::Asked {
         commit: commit_id(info.id)?,
         key: manifest.map(|manifest| manifest.settings().key()),

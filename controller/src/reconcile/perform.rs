@@ -79,16 +79,32 @@ pub(super) async fn apply(
 
 /// Puts the tree of the accepted commit where terragrunt finds it. Says
 /// whether the unit is in it.
-pub(super) async fn export(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted, unit: &str) -> anyhow::Result<bool> {
-    let (mirror, to, commit) = (Arc::clone(&engine.mirror), engine.export_dir(&slot.app), accepted.commit);
+pub(super) async fn export(
+    engine: &Arc<Engine>,
+    slot: &Slot,
+    accepted: &Accepted,
+    unit: &str,
+) -> anyhow::Result<bool> {
+    let (mirror, to, commit) = (
+        Arc::clone(&engine.mirror),
+        engine.export_dir(&slot.app),
+        accepted.commit,
+    );
     if let Some(parent) = to.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("Failed to make `{}`", parent.display()))?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("Failed to make `{}`", parent.display()))?;
     }
     tokio::task::spawn_blocking(move || mirror.export(commit, &to))
         .await
         .context("Failed to export the repository")??;
     let work = engine.unit(&slot.app, unit).work;
     Ok(work.join("terragrunt.hcl").is_file())
+}
+
+/// JSON as terraform reads it in `TF_VAR_…` of a variable that is no string:
+/// as HCL, where `${` and `%{` would begin a template.
+pub(super) fn literal(json: &str) -> String {
+    json.replace("${", "$${").replace("%{", "%%{")
 }
 
 /// Counts an apply while it runs: a stop waits for it.
@@ -148,13 +164,18 @@ impl Run<'_> {
         let counted = Counted::new(self.engine);
         let applied = self.engine.runner.apply(&self.unit, planned).await;
         drop(counted);
-        self.engine.measure_run(RunCommand::Apply, &applied, started.elapsed());
+        self.engine
+            .measure_run(RunCommand::Apply, &applied, started.elapsed());
         let applied = applied?;
         fault::point("applied");
         if let Some(healed) = &applied.healed {
             tracing::info!(app = %self.slot.app, "{healed}");
         }
-        let made = look::made(&applied.outputs.releases, &applied.outputs.memory, self.engine.now())?;
+        let made = look::made(
+            &applied.outputs.releases,
+            &applied.outputs.memory,
+            self.engine.now(),
+        )?;
         self.slot.state().made = Some(made);
         Ok(Performed::Done)
     }
@@ -162,10 +183,17 @@ impl Run<'_> {
     /// Plans; nothing, when git or a stop came first.
     async fn plan(&self) -> Result<Option<Planned>, RunError> {
         self.running("plan");
-        let give_up = matches!(self.apply.kind, ApplyKind::Drain | ApplyKind::Remove | ApplyKind::Restore);
+        let give_up = matches!(
+            self.apply.kind,
+            ApplyKind::Drain | ApplyKind::Remove | ApplyKind::Restore
+        );
         let options = PlanOptions {
             refresh: true,
-            priority: if give_up { Priority::GiveUp } else { Priority::Roll },
+            priority: if give_up {
+                Priority::GiveUp
+            } else {
+                Priority::Roll
+            },
         };
         let vars = self.vars()?;
         let started = Instant::now();
@@ -203,10 +231,13 @@ impl Run<'_> {
             None => json!({}),
         };
         Ok(Vars {
-            releases: serde_json::to_string(&self.apply.releases).context("Failed to write the releases as JSON")?,
-            may_remove: json!(self.apply.may_remove).to_string(),
+            releases: literal(
+                &serde_json::to_string(&self.apply.releases)
+                    .context("Failed to write the releases as JSON")?,
+            ),
+            may_remove: literal(&json!(self.apply.may_remove).to_string()),
             memory: self.apply.memory.to_text(),
-            adopt: adopt.to_string(),
+            adopt: literal(&adopt.to_string()),
         })
     }
 
@@ -251,7 +282,11 @@ impl Run<'_> {
     }
 
     /// Writes the ending down and says what happens next.
-    async fn written_down(&self, result: Result<Performed, RunError>, began: Instant) -> anyhow::Result<Performed> {
+    async fn written_down(
+        &self,
+        result: Result<Performed, RunError>,
+        began: Instant,
+    ) -> anyhow::Result<Performed> {
         let finished = |error: Option<String>| Event::Finished {
             step: self.apply.kind,
             key: self.apply.key.clone(),
@@ -262,7 +297,8 @@ impl Run<'_> {
             Ok(Performed::Done) => {
                 self.engine.journal(self.slot, finished(None))?;
                 if let Some(code) = &self.accepted.code {
-                    self.engine.journal(self.slot, Event::Checked { code: code.clone() })?;
+                    self.engine
+                        .journal(self.slot, Event::Checked { code: code.clone() })?;
                 }
                 self.slot.state().attempts = 0;
                 fault::point("finished");
@@ -280,7 +316,8 @@ impl Run<'_> {
         };
         // What the state has now is not known: it is read again.
         self.slot.state().made = None;
-        self.engine.journal(self.slot, finished(Some(error.to_string())))?;
+        self.engine
+            .journal(self.slot, finished(Some(error.to_string())))?;
         self.after_error(error).await
     }
 
@@ -301,7 +338,9 @@ impl Run<'_> {
             RunError::ErroredState(path) => Some(Reason::ErroredState {
                 path: path.display().to_string(),
             }),
-            error if error.kind() == Kind::Refused => Some(Reason::Refused { message: words.clone() }),
+            error if error.kind() == Kind::Refused => Some(Reason::Refused {
+                message: words.clone(),
+            }),
             // Made but not recorded: the next look finds it and takes it in.
             RunError::AlreadyExists(_) | RunError::StalePlan => None,
             _ => None,
@@ -313,7 +352,11 @@ impl Run<'_> {
             state.attempts
         };
         let until = match &error {
-            RunError::AlreadyExists(_) | RunError::StalePlan | RunError::Busy { .. } if attempt <= 2 => now,
+            RunError::AlreadyExists(_) | RunError::StalePlan | RunError::Busy { .. }
+                if attempt <= 2 =>
+            {
+                now
+            }
             _ => later(now, back_off(attempt)),
         };
         tracing::warn!(app = %self.slot.app, attempt, "{}: {} failed: {words}", self.slot.app, self.apply.kind.label());

@@ -32,7 +32,9 @@ pub(super) fn changes(planned: &[terragrunt::Change]) -> Vec<Change> {
             terragrunt::Action::Replace => add(Action::Replace),
             terragrunt::Action::Import if change.import => {}
             terragrunt::Action::Import => add(Action::Import),
-            terragrunt::Action::Move | terragrunt::Action::Forget | terragrunt::Action::Other(_) => add(Action::Other),
+            terragrunt::Action::Move
+            | terragrunt::Action::Forget
+            | terragrunt::Action::Other(_) => add(Action::Other),
         }
     }
     changes
@@ -60,9 +62,9 @@ fn without_module(address: &str) -> &str {
 /// Whether any of `changes` updates a group: then its values have to be
 /// looked at, because the stream of a plan has none.
 pub(super) fn updates_a_group(changes: &[Change]) -> bool {
-    changes
-        .iter()
-        .any(|change| change.action == Action::Update && change.address.starts_with("aws_autoscaling_group."))
+    changes.iter().any(|change| {
+        change.action == Action::Update && change.address.starts_with("aws_autoscaling_group.")
+    })
 }
 
 /// What `terraform show -json` says of groups beyond what a step may change,
@@ -78,7 +80,11 @@ pub(super) fn unexpected_values(shown: &Value) -> Vec<String> {
         let address = without_module(resource["address"].as_str().unwrap_or_default());
         let (before, after) = (&resource["change"]["before"], &resource["change"]["after"]);
         let importing = !resource["change"]["importing"].is_null();
-        let names = before.as_object().into_iter().chain(after.as_object()).flat_map(|object| object.keys());
+        let names = before
+            .as_object()
+            .into_iter()
+            .chain(after.as_object())
+            .flat_map(|object| object.keys());
         for name in names {
             let differs = before.get(name) != after.get(name);
             let template = name == "launch_template" && !importing;
@@ -114,7 +120,10 @@ pub(super) fn fingerprint(app: &AppName, apply: &Apply, accepted: &Accepted) -> 
     let mut digest = Sha256::new();
     digest.update(app.as_str());
     digest.update(apply.kind.label());
-    digest.update(format!("{:?} {:?} {:?}", apply.releases, apply.memory, apply.may_remove));
+    digest.update(format!(
+        "{:?} {:?} {:?}",
+        apply.releases, apply.memory, apply.may_remove
+    ));
     digest.update(accepted.code.as_deref().unwrap_or_default());
     hex::encode(digest.finalize())
 }

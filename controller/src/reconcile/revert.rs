@@ -18,7 +18,15 @@ use crate::fault;
 use crate::git::{Change, Pushed};
 
 /// The fields that make a release, and what describes its image.
-const LAUNCH_FIELDS: &[&str] = &["ami", "env", "instance_types", "revision", "secrets", "user_data", "image"];
+const LAUNCH_FIELDS: &[&str] = &[
+    "ami",
+    "env",
+    "instance_types",
+    "revision",
+    "secrets",
+    "user_data",
+    "image",
+];
 
 /// How many versions of a manifest are looked through for the live release.
 const VERSIONS: usize = 500;
@@ -41,14 +49,22 @@ pub(super) async fn push(
             .blob_at(base, &path)?
             .with_context(|| format!("`{path}` is not in the repository any more"))?;
         let older = mirror.newest_matching(base, &path, VERSIONS, &mut |_, bytes| {
-            parse_one(&Source { path: &path, bytes }).is_ok_and(|manifest| manifest.settings() == revert.to)
+            parse_one(&Source { path: &path, bytes })
+                .is_ok_and(|manifest| manifest.settings() == revert.to)
         })?;
         let fields = match &older {
-            Some((_, bytes)) => serde_json::from_slice(bytes).context("Failed to read the older manifest")?,
-            None => serde_json::from_str(revert.to.as_str()).context("Failed to read the live release's settings")?,
+            Some((_, bytes)) => {
+                serde_json::from_slice(bytes).context("Failed to read the older manifest")?
+            }
+            None => serde_json::from_str(revert.to.as_str())
+                .context("Failed to read the live release's settings")?,
         };
         let content = edited(&head, &fields)?;
-        let message = message(&app, &revert, older.as_ref().map(|(info, _)| info.id.to_string()));
+        let message = message(
+            &app,
+            &revert,
+            older.as_ref().map(|(info, _)| info.id.to_string()),
+        );
         mirror.commit_and_push(Change {
             base,
             path,
@@ -100,7 +116,9 @@ fn edited(head: &[u8], fields: &Value) -> anyhow::Result<Vec<u8>> {
         .filter(|name| now.get(**name) != fields.get(**name))
         .map(|name| (*name, fields.get(*name).cloned()))
         .collect();
-    set_fields(head, &edits).map_err(anyhow::Error::msg).context("Failed to edit the manifest")
+    set_fields(head, &edits)
+        .map_err(anyhow::Error::msg)
+        .context("Failed to edit the manifest")
 }
 
 fn message(app: &str, revert: &Revert, older: Option<String>) -> String {

@@ -16,8 +16,14 @@ impl Loop {
     /// Acts on `head` from now on, unless the branch was rewritten.
     pub(super) fn accept(&mut self, head: Oid) -> anyhow::Result<()> {
         let before = self.engine.accepted();
-        let known = before.as_ref().map(|accepted| accepted.commit).or(self.schedule_base());
-        if before.as_ref().is_some_and(|accepted| accepted.commit == head) {
+        let known = before
+            .as_ref()
+            .map(|accepted| accepted.commit)
+            .or(self.schedule_base());
+        if before
+            .as_ref()
+            .is_some_and(|accepted| accepted.commit == head)
+        {
             self.rewritten = None;
             return Ok(());
         }
@@ -28,9 +34,17 @@ impl Loop {
                 accepted: known,
                 found: head,
             };
-            let approved = self.engine.approved_heads.lock().is_ok_and(|heads| heads.contains(&rewritten.id()));
+            let approved = self
+                .engine
+                .approved_heads
+                .lock()
+                .is_ok_and(|heads| heads.contains(&rewritten.id()));
             if !approved {
-                if self.rewritten.as_ref().is_none_or(|before| before.found != head) {
+                if self
+                    .rewritten
+                    .as_ref()
+                    .is_none_or(|before| before.found != head)
+                {
                     tracing::warn!(
                         hold = rewritten.id(),
                         "The branch was rewritten from {known} to {head}: nothing of it is applied before `amid approve {}`",
@@ -39,7 +53,11 @@ impl Loop {
                 }
                 self.rewritten = Some(rewritten);
                 // What was accepted before goes on counting, also after a restart.
-                return if before.is_none() { self.take(known, None) } else { Ok(()) };
+                return if before.is_none() {
+                    self.take(known, None)
+                } else {
+                    Ok(())
+                };
             }
         }
         self.rewritten = None;
@@ -50,10 +68,17 @@ impl Loop {
     fn take(&mut self, head: Oid, known: Option<Oid>) -> anyhow::Result<()> {
         let engine = Arc::clone(&self.engine);
         let before = engine.accepted();
-        let accepted = Arc::new(Accepted::read(&engine.mirror, head, &engine.config.terragrunt.root)?);
+        let accepted = Arc::new(Accepted::read(
+            &engine.mirror,
+            head,
+            &engine.config.terragrunt.root,
+        )?);
         let at = engine.now();
         {
-            let mut journal = engine.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut journal = engine
+                .journal
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             journal.append(at, &json!({ "accepted": head.to_string() }))?;
         }
         fault::point("accepted");
@@ -75,14 +100,19 @@ impl Loop {
                 && newest.map(|id| id.to_string()) != ended.map(|id| id.to_string());
             if is_new {
                 let between: Vec<CommitInfo> = match known.filter(|known| *known != head) {
-                    Some(known) => engine.mirror.commits_between(known, head, &wish.path).unwrap_or_default(),
+                    Some(known) => engine
+                        .mirror
+                        .commits_between(known, head, &wish.path)
+                        .unwrap_or_default(),
                     None => Vec::new(),
                 };
                 ask(&engine, &slot, &between, &accepted)?;
                 if let Some(info) = &wish.info {
                     let subject = &info.subject;
                     tracing::info!(app = %app, commit = %info.id, "{app}: {} asks: {subject}", &info.id.to_string()[..8]);
-                    engine.metrics.commit_to_detected(span(at.duration_since(info.time)));
+                    engine
+                        .metrics
+                        .commit_to_detected(span(at.duration_since(info.time)));
                 }
                 for problem in &wish.problems {
                     tracing::warn!(app = %app, "{problem}");
@@ -97,13 +127,20 @@ impl Loop {
             }
         }
         if let Some(before) = &before {
-            for app in before.apps.keys().filter(|app| !accepted.apps.contains_key(*app)) {
+            for app in before
+                .apps
+                .keys()
+                .filter(|app| !accepted.apps.contains_key(*app))
+            {
                 self.schedule.due(app, Instant::now());
             }
         } else {
             self.next_sweep = Instant::now();
         }
-        if before.as_ref().is_some_and(|before| before.code != accepted.code) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.code != accepted.code)
+        {
             self.next_sweep = Instant::now();
         }
         engine.accepted.send_replace(Some(accepted));
@@ -115,6 +152,10 @@ impl Loop {
     /// and the mirror still has it.
     fn schedule_base(&self) -> Option<Oid> {
         let last = self.engine.last_accepted?;
-        self.engine.mirror.is_ancestor(last, last).ok().map(|_| last)
+        self.engine
+            .mirror
+            .is_ancestor(last, last)
+            .ok()
+            .map(|_| last)
     }
 }

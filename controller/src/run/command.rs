@@ -34,8 +34,18 @@ impl Loop {
                 reason,
                 until,
                 user,
-            } => self.tell(&app, |_| Event::Suspended { reason, until, user }, "is suspended"),
-            Command::Resume { app, user } => self.tell(&app, |_| Event::Resumed { user }, "goes on"),
+            } => self.tell(
+                &app,
+                |_| Event::Suspended {
+                    reason,
+                    until,
+                    user,
+                },
+                "is suspended",
+            ),
+            Command::Resume { app, user } => {
+                self.tell(&app, |_| Event::Resumed { user }, "goes on")
+            }
         };
         self.dirty = true;
         // Whoever asked may have gone meanwhile.
@@ -52,7 +62,12 @@ impl Loop {
             .ok_or_else(|| format!("there is no app `{app}`; `amid status` lists them"))
     }
 
-    fn tell(&mut self, app: &str, event: impl FnOnce(&Slot) -> Event, words: &str) -> Result<String, String> {
+    fn tell(
+        &mut self,
+        app: &str,
+        event: impl FnOnce(&Slot) -> Event,
+        words: &str,
+    ) -> Result<String, String> {
         let slot = self.known(app)?;
         self.engine
             .journal(&slot, event(&slot))
@@ -68,8 +83,14 @@ impl Loop {
             if let Ok(mut heads) = self.engine.approved_heads.lock() {
                 heads.insert(hold.to_owned());
             }
-            tracing::warn!(hold, user, "{user} approved the rewritten branch at {}", rewritten.found);
-            self.accept(rewritten.found).map_err(|error| format!("{error:#}"))?;
+            tracing::warn!(
+                hold,
+                user,
+                "{user} approved the rewritten branch at {}",
+                rewritten.found
+            );
+            self.accept(rewritten.found)
+                .map_err(|error| format!("{error:#}"))?;
             return Ok(format!("the branch is followed from {}", rewritten.found));
         }
         if let Some(app) = hold.strip_prefix("errored-state:") {
@@ -80,8 +101,16 @@ impl Loop {
             .engine
             .all_slots()
             .into_iter()
-            .find(|slot| slot.state().history.held.as_ref().is_some_and(|held| held.id == hold))
-            .ok_or_else(|| format!("there is no hold `{hold}`; `amid status` shows what is held"))?;
+            .find(|slot| {
+                slot.state()
+                    .history
+                    .held
+                    .as_ref()
+                    .is_some_and(|held| held.id == hold)
+            })
+            .ok_or_else(|| {
+                format!("there is no hold `{hold}`; `amid status` shows what is held")
+            })?;
         let until = later(self.engine.now(), APPROVED_FOR);
         self.engine
             .journal(

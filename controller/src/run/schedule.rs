@@ -80,7 +80,9 @@ impl Schedule {
     /// apart unless sweeps are quicker than that by much.
     pub(super) fn audit(&mut self, now: Instant, sweep: Duration) -> bool {
         let every = sweep * 3;
-        let due = self.audited.is_none_or(|audited| now.duration_since(audited) >= every);
+        let due = self
+            .audited
+            .is_none_or(|audited| now.duration_since(audited) >= every);
         if due {
             self.audited = Some(now);
         }
@@ -106,7 +108,11 @@ mod tests {
         assert!(schedule.take_due(now).is_empty(), "it has a pass already");
         assert_eq!(schedule.next(), None);
         schedule.done(&app("a"));
-        assert_eq!(schedule.take_due(now), [app("a")], "what was due meanwhile comes next");
+        assert_eq!(
+            schedule.take_due(now),
+            [app("a")],
+            "what was due meanwhile comes next"
+        );
     }
 
     #[tokio::test(start_paused = true)]

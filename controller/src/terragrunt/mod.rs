@@ -19,9 +19,9 @@ mod output;
 mod permits;
 mod process;
 mod record;
-mod version;
 mod result;
 mod tail;
+mod version;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -43,10 +43,10 @@ use output::Report;
 pub use output::{Action, Change, Diagnostic, Kind, LockInfo, Severity};
 pub use permits::{Permit, Permits, Priority};
 use record::RunDir;
-pub use version::version;
 pub use record::{Ending, Operation};
 use result::applied;
 pub use result::{Applied, Outputs, PlanOptions, Planned, Progress, Unit};
+pub use version::version;
 
 /// The longest JSON text that `show` or `output` may give, in bytes.
 const TEXT_MAX: u64 = 32 * 1024 * 1024;

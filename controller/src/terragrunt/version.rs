@@ -25,7 +25,11 @@ pub async fn version(program: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("`{} --version` does not answer", program.display()))?
         .with_context(|| format!("Failed to start `{}`", program.display()))?;
     if !output.status.success() {
-        bail!("`{} --version` ended with {}", program.display(), output.status);
+        bail!(
+            "`{} --version` ended with {}",
+            program.display(),
+            output.status
+        );
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let found = text.split_whitespace().find(|word| {
