@@ -80,7 +80,7 @@ impl Mirror {
                 Err(error) => Err(error.into()),
             }
         })();
-        self.watched(result)
+        self.watched(&[commit], result)
             .with_context(|| format!("Failed to find `{path}` in {commit}"))
     }
 
