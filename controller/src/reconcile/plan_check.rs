@@ -86,7 +86,11 @@ pub(super) fn unexpected_values(shown: &Value) -> Vec<String> {
             .chain(after.as_object())
             .flat_map(|object| object.keys());
         for name in names {
-            let differs = before.get(name) != after.get(name);
+            // What AWS fills in is not known before, and not asked for either.
+            let computed = resource["change"]["after_unknown"]
+                .get(name)
+                .is_some_and(|unknown| *unknown != false);
+            let differs = before.get(name) != after.get(name) && !computed;
             let template = name == "launch_template" && !importing;
             if differs && !importing && !template && !GROUP_ATTRIBUTES.contains(&name.as_str()) {
                 let words = format!("update {address} `{name}`");
@@ -144,6 +148,21 @@ mod tests {
         ] {
             assert_eq!(without_module(address), rest);
         }
+    }
+
+    #[test]
+    fn what_aws_fills_in_is_no_change() {
+        let shown = json!({"resource_changes": [{
+            "address": "aws_autoscaling_group.release[\"a\"]",
+            "type": "aws_autoscaling_group",
+            "change": {
+                "actions": ["update"],
+                "before": {"min_size": 1, "capacity_reservation_specification": []},
+                "after": {"min_size": 0},
+                "after_unknown": {"capacity_reservation_specification": true},
+            },
+        }]});
+        assert!(unexpected_values(&shown).is_empty());
     }
 
     #[test]
