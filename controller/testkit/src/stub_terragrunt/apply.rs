@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    core::{Run, Stop, outputs_with_types, read_plan},
+    core::{Run, outputs_with_types, read_plan},
     log::{self, EventKind},
     plan::{self, Change},
     state::{Lock, SavedPlan, State},
+    trouble::Stop,
     ui,
 };
 use crate::cloud::{ACCOUNT, NewGroup, Sizes, Template};

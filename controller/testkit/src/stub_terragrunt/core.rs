@@ -3,29 +3,21 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Value, json};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::Notify,
-    time::sleep,
-};
 
 use super::{
     apply,
-    control::{Control, FaultKind, Point},
+    control::Control,
     log::{self, EventKind},
     plan::{self, Inputs, Plan},
     state::{SavedPlan, State, UnitDir},
-    stub_dir, ui,
+    stub_dir,
+    trouble::Signals,
+    ui,
 };
 use crate::cloud::Cloud;
 
@@ -36,28 +28,7 @@ pub(super) struct Run {
     pub(super) app: String,
     pub(super) unit_dir: UnitDir,
     pub(super) command: String,
-    signals: Arc<Signals>,
-}
-
-/// Why a run goes no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// It has said what is wrong: what is done is saved, the lock let go, exit 1.
-    Failed,
-    /// The same, but the state goes to `errored.tfstate`.
-    Unsaved,
-    /// It ends well without another word; saved, lock let go.
-    Silent,
-    /// It ends with exit 0 at once; nothing saved, lock kept.
-    Abrupt,
-}
-
-/// Signals that came.
-#[derive(Debug, Default)]
-struct Signals {
-    count: AtomicU32,
-    ignore: AtomicBool,
-    came: Notify,
+    pub(super) signals: Arc<Signals>,
 }
 
 /// Carries out a command line of terraform; answers its exit code.
@@ -95,11 +66,9 @@ pub(super) async fn run(args: &[&str]) -> Result<u8> {
         command,
         EventKind::Start(env::var("TF_VAR_releases").ok()),
     )?;
-    for fault in Control::take(&run.dir, command, &run.unit, Point::Start)? {
-        if let Some(stop) = run.play(fault).await? {
-            log::append(&run.dir, &run.unit, command, EventKind::End(stop.code()))?;
-            return Ok(stop.code());
-        }
+    if let Some(stop) = run.start().await? {
+        log::append(&run.dir, &run.unit, command, EventKind::End(stop.code()))?;
+        return Ok(stop.code());
     }
     let code = match *command {
         "plan" => run.plan(rest).await?,
@@ -120,69 +89,6 @@ pub(super) async fn run(args: &[&str]) -> Result<u8> {
 }
 
 impl Run {
-    /// A point of the run, after so many resources: pauses, plays faults, looks for signals.
-    pub(super) async fn point(&self, done: usize) -> Result<Option<Stop>> {
-        let control = Control::read(&self.dir)?;
-        if control.pause_ms > 0 {
-            self.signals
-                .unless_came(sleep(Duration::from_millis(control.pause_ms)))
-                .await;
-        }
-        for fault in Control::take(&self.dir, &self.command, &self.unit, Point::After(done))? {
-            if let Some(stop) = self.play(fault).await? {
-                return Ok(Some(stop));
-            }
-        }
-        if self.signals.count.load(Ordering::SeqCst) > 0 {
-            ui::remark(
-                "\nInterrupt received.\nPlease wait for Terraform to exit or data loss may occur.\nGracefully shutting down...\n",
-            )?;
-            ui::remark("Stopping operation...")?;
-            ui::error("execution halted", "", None)?;
-            return Ok(Some(Stop::Failed));
-        }
-        Ok(None)
-    }
-
-    async fn play(&self, fault: FaultKind) -> Result<Option<Stop>> {
-        match fault {
-            FaultKind::Fail { summary, detail } => {
-                ui::error(&summary, &detail, None)?;
-                return Ok(Some(Stop::Failed));
-            }
-            FaultKind::Stderr(text) => {
-                eprintln!("{text}");
-                return Ok(Some(Stop::Failed));
-            }
-            FaultKind::ErroredState => return Ok(Some(Stop::Unsaved)),
-            FaultKind::ExitZero => return Ok(Some(Stop::Abrupt)),
-            FaultKind::HalfJson => {
-                ui::raw(b"{\"@level\":\"info\",\"type\":\"planned_change\",\"change\":{\"resource\":{\"addr\":\"aws_auto")?;
-                return Ok(Some(Stop::Silent));
-            }
-            FaultKind::Flood(bytes) => pour(
-                bytes,
-                b"This line is no JSON, and there are many of its kind.\n",
-            )?,
-            FaultKind::LongLine(bytes) => {
-                pour(bytes, &[b'x'; 4_096])?;
-                ui::raw(b"\n")?;
-            }
-            FaultKind::Binary(bytes) => {
-                let all: Vec<u8> = (0..=255).collect();
-                pour(bytes, &all)?;
-                ui::raw(b"\n")?;
-            }
-            FaultKind::Hang => self.signals.unless_came(std::future::pending()).await,
-            FaultKind::IgnoreSignals => self.signals.ignore.store(true, Ordering::SeqCst),
-            FaultKind::Kill => {
-                kill_process(getpid(), Signal::KILL).context("Failed to kill myself")?;
-                std::future::pending::<()>().await;
-            }
-        }
-        Ok(None)
-    }
-
     async fn plan(&self, args: &[&str]) -> Result<u8> {
         let out = args
             .iter()
@@ -389,49 +295,6 @@ impl Run {
     }
 }
 
-impl Stop {
-    /// The exit code of a command that holds no lock.
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Stop::Failed | Stop::Unsaved => 1,
-            Stop::Silent | Stop::Abrupt => 0,
-        }
-    }
-}
-
-impl Signals {
-    /// Counts SIGINT and SIGTERM from now on; the second ends the process on the spot.
-    fn listen() -> Result<Arc<Signals>> {
-        let signals = Arc::new(Signals::default());
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let mut stream = signal(kind).context("Failed to listen for signals")?;
-            let signals = Arc::clone(&signals);
-            tokio::spawn(async move {
-                while stream.recv().await.is_some() {
-                    if signals.ignore.load(Ordering::SeqCst) {
-                        continue;
-                    }
-                    if signals.count.fetch_add(1, Ordering::SeqCst) > 0 {
-                        std::process::exit(1);
-                    }
-                    signals.came.notify_one();
-                }
-            });
-        }
-        Ok(signals)
-    }
-
-    /// Waits for something unless a signal comes, or came, first.
-    async fn unless_came(&self, wait: impl Future<Output = ()>) {
-        if self.count.load(Ordering::SeqCst) == 0 {
-            tokio::select! {
-                () = wait => {}
-                () = self.came.notified() => {}
-            }
-        }
-    }
-}
-
 /// All outputs as `output -json` and the last line of an apply have them.
 pub(super) fn outputs_with_types(state: &State) -> Value {
     let with_type = |value: &Value| {
@@ -480,18 +343,6 @@ fn resource_change(change: &plan::Change) -> Value {
         value["action_reason"] = json!(reason);
     }
     value
-}
-
-/// Prints so many bytes of a pattern.
-fn pour(bytes: u64, pattern: &[u8]) -> Result<()> {
-    let block = pattern.repeat((1 << 16) / pattern.len().max(1));
-    let mut left = bytes;
-    while left > 0 {
-        let take = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        ui::raw(block.get(..take).unwrap_or_default())?;
-        left -= u64::try_from(take).unwrap_or(left);
-    }
-    Ok(())
 }
 
 /// The unit of a folder: its path from the folder `live` on, or the folder's name.

@@ -15,6 +15,7 @@ mod harness;
 mod log;
 mod plan;
 mod state;
+mod trouble;
 mod ui;
 mod wrapper;
 
