@@ -20,8 +20,8 @@ use crate::{
 
 /// How often it looks.
 pub const EVERY: Duration = Duration::from_millis(250);
-/// So many violations are kept with their words; all are counted.
-const KEPT: usize = 20;
+/// So many different violations are kept with their words; all are counted.
+const KEPT: usize = 4;
 
 /// Samples one app until dropped.
 #[derive(Debug)]
@@ -211,7 +211,7 @@ impl Record {
             if self.violations == 1 {
                 news.push(format!("too few: {words}"));
             }
-            if self.first_violations.len() < KEPT {
+            if self.first_violations.len() < KEPT && !self.first_violations.contains(&words) {
                 self.first_violations.push(words);
             }
         }

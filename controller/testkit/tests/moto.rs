@@ -1,11 +1,19 @@
 //! The proxy's rules in front of a real moto_server, seen through the Rust SDK.
 //!
 //! They run where `AMID_MOTO_PYTHON` names the Python of a virtual environment that has moto, which
-//! `make test` sees to, and say so where it does not.
+//! `make test` sees to, and say so where it does not. Tests that run at the same time share one moto, each
+//! with a proxy and names of its own.
 
 mod support;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use amid_testkit::{
     moto::Moto,
@@ -17,24 +25,47 @@ use aws_sdk_autoscaling::types::{
 use aws_sdk_ec2::types::{ImageState, RequestLaunchTemplateData};
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum};
 use support::Clients;
+use tokio::sync::Mutex;
 
 /// moto, the proxy, and a network with one target group and one template for each of two images.
 struct World {
     proxy: Proxy,
-    _moto: Moto,
+    _moto: Arc<Moto>,
     aws: Clients,
     images: [String; 2],
     templates: [String; 2],
     subnet: String,
     target_group: String,
+    /// What all names of this world start with.
+    prefix: String,
+}
+
+/// The moto of the tests that run now; the last of them ends it.
+static SHARED: Mutex<Weak<Moto>> = Mutex::const_new(Weak::new());
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+fn python() -> Option<PathBuf> {
+    let python = std::env::var_os("AMID_MOTO_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        println!("Skipped: `AMID_MOTO_PYTHON` is not set");
+    }
+    python
 }
 
 async fn world() -> Option<World> {
-    let Some(python) = std::env::var_os("AMID_MOTO_PYTHON").map(PathBuf::from) else {
-        println!("Skipped: `AMID_MOTO_PYTHON` is not set");
-        return None;
+    let python = python()?;
+    let moto = {
+        let mut shared = SHARED.lock().await;
+        match shared.upgrade() {
+            Some(moto) => moto,
+            None => {
+                let moto = Arc::new(Moto::start(&python).await.unwrap());
+                *shared = Arc::downgrade(&moto);
+                moto
+            }
+        }
     };
-    let moto = Moto::start(&python).await.unwrap();
+    let prefix = format!("w{}", WORLDS.fetch_add(1, Ordering::Relaxed));
     let proxy = Proxy::start(moto.addr()).unwrap();
     let aws = Clients::of(&proxy.endpoint());
     let images = [
@@ -66,7 +97,7 @@ async fn world() -> Option<World> {
         let made = aws
             .ec2
             .create_launch_template()
-            .launch_template_name(format!("web-{at}"))
+            .launch_template_name(format!("{prefix}-{at}"))
             .launch_template_data(data)
             .send()
             .await
@@ -82,7 +113,7 @@ async fn world() -> Option<World> {
     let group = aws
         .elb
         .create_target_group()
-        .name("web")
+        .name(&prefix)
         .protocol(ProtocolEnum::Http)
         .port(8080)
         .vpc_id(&vpc)
@@ -100,10 +131,15 @@ async fn world() -> Option<World> {
         aws,
         proxy,
         _moto: moto,
+        prefix,
     })
 }
 
 impl World {
+    fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
     async fn create_group(&self, name: &str, template: usize, [min, max, desired]: [i32; 3]) {
         let template = LaunchTemplateSpecification::builder()
             .launch_template_id(&self.templates[template])
@@ -112,7 +148,7 @@ impl World {
         self.aws
             .autoscaling
             .create_auto_scaling_group()
-            .auto_scaling_group_name(name)
+            .auto_scaling_group_name(self.name(name))
             .launch_template(template)
             .min_size(min)
             .max_size(max)
@@ -126,7 +162,11 @@ impl World {
 
     async fn group(&self, name: &str) -> Option<AutoScalingGroup> {
         let answer = self.aws.autoscaling.describe_auto_scaling_groups();
-        let answer = answer.auto_scaling_group_names(name).send().await.unwrap();
+        let answer = answer
+            .auto_scaling_group_names(self.name(name))
+            .send()
+            .await
+            .unwrap();
         answer.auto_scaling_groups().first().cloned()
     }
 
@@ -237,7 +277,7 @@ async fn a_refused_launch_shows_the_wished_sizes_without_instances_until_it_is_a
 
     let activities = world.aws.autoscaling.describe_scaling_activities();
     let activities = activities
-        .auto_scaling_group_name("bad")
+        .auto_scaling_group_name(world.name("bad"))
         .send()
         .await
         .unwrap();
@@ -255,14 +295,14 @@ async fn a_refused_launch_shows_the_wished_sizes_without_instances_until_it_is_a
 
     let update = world.aws.autoscaling.update_auto_scaling_group();
     update
-        .auto_scaling_group_name("bad")
+        .auto_scaling_group_name(world.name("bad"))
         .min_size(4)
         .send()
         .await
         .unwrap();
     assert_eq!(world.sizes("bad").await, [4, 6, 4, 0]);
     let set = world.aws.autoscaling.set_desired_capacity();
-    set.auto_scaling_group_name("bad")
+    set.auto_scaling_group_name(world.name("bad"))
         .desired_capacity(5)
         .send()
         .await
@@ -279,7 +319,7 @@ async fn a_refused_launch_shows_the_wished_sizes_without_instances_until_it_is_a
     assert_eq!(world.sizes("bad").await, [4, 6, 5, 5]);
     let activities = world.aws.autoscaling.describe_scaling_activities();
     let activities = activities
-        .auto_scaling_group_name("bad")
+        .auto_scaling_group_name(world.name("bad"))
         .send()
         .await
         .unwrap();
@@ -301,7 +341,7 @@ async fn a_refused_group_keeps_what_it_has_and_can_be_emptied_and_deleted() {
     });
     let update = world.aws.autoscaling.update_auto_scaling_group();
     update
-        .auto_scaling_group_name("a")
+        .auto_scaling_group_name(world.name("a"))
         .min_size(3)
         .send()
         .await
@@ -309,7 +349,7 @@ async fn a_refused_group_keeps_what_it_has_and_can_be_emptied_and_deleted() {
     assert_eq!(world.sizes("a").await, [3, 4, 3, 1]);
     let update = world.aws.autoscaling.update_auto_scaling_group();
     update
-        .auto_scaling_group_name("a")
+        .auto_scaling_group_name(world.name("a"))
         .min_size(0)
         .max_size(0)
         .desired_capacity(0)
@@ -318,7 +358,11 @@ async fn a_refused_group_keeps_what_it_has_and_can_be_emptied_and_deleted() {
         .unwrap();
     assert_eq!(world.sizes("a").await, [0, 0, 0, 0]);
     let delete = world.aws.autoscaling.delete_auto_scaling_group();
-    delete.auto_scaling_group_name("a").send().await.unwrap();
+    delete
+        .auto_scaling_group_name(world.name("a"))
+        .send()
+        .await
+        .unwrap();
     assert!(world.group("a").await.is_none());
 }
 
@@ -330,7 +374,7 @@ async fn instances_linger_while_they_drain_and_the_group_cannot_go_before() {
     rules.linger(Duration::from_secs(3_600));
     let update = world.aws.autoscaling.update_auto_scaling_group();
     update
-        .auto_scaling_group_name("a")
+        .auto_scaling_group_name(world.name("a"))
         .min_size(0)
         .max_size(0)
         .desired_capacity(0)
@@ -378,7 +422,7 @@ async fn instances_linger_while_they_drain_and_the_group_cannot_go_before() {
             .aws
             .autoscaling
             .delete_auto_scaling_group()
-            .auto_scaling_group_name("a")
+            .auto_scaling_group_name(world.name("a"))
     };
     let refused = delete().send().await.unwrap_err().into_service_error();
     assert!(refused.is_resource_in_use_fault(), "{refused:?}");
@@ -408,7 +452,7 @@ async fn an_update_keeps_a_groups_mixed_instances_policy() {
         .build();
     let create = world.aws.autoscaling.create_auto_scaling_group();
     create
-        .auto_scaling_group_name("mixed")
+        .auto_scaling_group_name(world.name("mixed"))
         .mixed_instances_policy(
             MixedInstancesPolicy::builder()
                 .launch_template(template)
@@ -429,7 +473,7 @@ async fn an_update_keeps_a_groups_mixed_instances_policy() {
         .unwrap();
     let update = world.aws.autoscaling.update_auto_scaling_group();
     update
-        .auto_scaling_group_name("mixed")
+        .auto_scaling_group_name(world.name("mixed"))
         .min_size(2)
         .send()
         .await
@@ -469,7 +513,10 @@ async fn faults_look_to_the_sdk_like_awss_own() {
         assert_eq!(error.meta().code(), Some(code));
     }
     rules.fault(once("autoscaling", FaultKind::Throttle));
-    let describe = || world.aws.autoscaling.describe_auto_scaling_groups();
+    let describe = || {
+        let describe = world.aws.autoscaling.describe_auto_scaling_groups();
+        describe.auto_scaling_group_names(world.name("a"))
+    };
     let error = describe().send().await.unwrap_err().into_service_error();
     assert_eq!(error.meta().code(), Some("Throttling"));
     for kind in [FaultKind::DropConnection, FaultKind::CutBody] {
@@ -498,7 +545,7 @@ async fn faults_look_to_the_sdk_like_awss_own() {
         .iter()
         .filter_map(|group| group.auto_scaling_group_name())
         .collect();
-    assert_eq!(names, ["a", "a"]);
+    assert_eq!(names, [world.name("a"), world.name("a")]);
     let statuses: Vec<_> = world
         .proxy
         .requests()
@@ -513,10 +560,7 @@ async fn faults_look_to_the_sdk_like_awss_own() {
 
 #[tokio::test]
 async fn a_registered_image_is_available_under_its_architecture() {
-    let Some(python) = std::env::var_os("AMID_MOTO_PYTHON").map(PathBuf::from) else {
-        println!("Skipped: `AMID_MOTO_PYTHON` is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let moto = Moto::start(&python).await.unwrap();
     let id = moto.register_image("web", "arm64").await.unwrap();
     let aws = Clients::of(&format!("http://{}", moto.addr()));

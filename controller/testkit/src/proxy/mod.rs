@@ -6,7 +6,7 @@
 
 mod activities;
 mod call;
-mod errors;
+pub(crate) mod errors;
 mod form;
 mod groups;
 mod images;
@@ -38,12 +38,13 @@ use hyper::{
     header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 
+pub(crate) use form::Form;
 pub use rules::{Fault, FaultKind, ImageHealth, RefuseLaunches, Rules};
 pub(crate) use upstream::{Answer, Service, Upstream};
 pub(crate) use xml::Element;
 
 use crate::server::{Body, Dropped, Server, full};
-use call::Call;
+pub(crate) use call::Call;
 
 /// How many requests are remembered.
 const MAX_SEEN: usize = 100_000;

@@ -21,11 +21,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
         .context("There is not one group")?
         .name
         .clone();
-    stage.rules().target_initial(INITIAL);
-    stage
-        .scribe
-        .note("new targets stay `initial` for 20 s from now on");
-
+    slow_targets(stage).await?;
     let ami = stage.image("v2").await?;
     let commit = stage.push_image(&ami)?;
     let look = stage.until_settled(&ami, 2).await?;
@@ -80,7 +76,7 @@ pub(super) async fn play_broken(stage: &mut Stage<'_>) -> Result<()> {
         .context("AMID_BROKEN_BIN is not set")?;
     stage.use_binary(&broken, "AMID_FAULT", "trust-in-service");
     stage.deployed().await?;
-    stage.rules().target_initial(INITIAL);
+    slow_targets(stage).await?;
     let ami = stage.image("v2").await?;
     stage.push_image(&ami)?;
     stage
@@ -95,5 +91,20 @@ pub(super) async fn play_broken(stage: &mut Stage<'_>) -> Result<()> {
     );
     // What was to be caught is no failure of this scene.
     stage.sampler.forget_violations();
+    Ok(())
+}
+
+/// From now on new targets stay `initial` for long; those that serve already are old enough not to be meant.
+async fn slow_targets(stage: &Stage<'_>) -> Result<()> {
+    let waiting = stage.scribe.waiting("the live instances get 20 s old");
+    let lives = stage.sampler.lives();
+    let youngest = lives.values().map(|life| life.born).max();
+    let age = youngest.context("Nothing was seen yet")?.elapsed();
+    tokio::time::sleep((INITIAL + Duration::from_secs(1)).saturating_sub(age)).await;
+    drop(waiting);
+    stage.rules().target_initial(INITIAL);
+    stage
+        .scribe
+        .note("new targets stay `initial` for 20 s from now on");
     Ok(())
 }

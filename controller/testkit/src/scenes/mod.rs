@@ -247,6 +247,10 @@ async fn play_alone(world: &World, scene: Scene, scribe: Scribe) {
     match Stage::open(world, scribe.clone(), &scene.app(), Times::default()) {
         Ok(mut stage) => {
             play_on(scene, &mut stage).await;
+            if stage.amid().is_err() {
+                // It never ran, or died on the way: that was said.
+                return;
+            }
             let stopped = stage.stop().await;
             scribe.check_or("amid stops when it is told to", stopped.is_ok(), || {
                 stopped

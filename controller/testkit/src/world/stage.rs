@@ -237,7 +237,9 @@ impl<'w> Stage<'w> {
 
     /// What `amid history APP -o json` says, as text.
     pub async fn history(&self) -> Result<String> {
-        let done = self.cli(&["history", &self.app, "-o", "json"]).await?;
+        let done = self
+            .cli(&["history", &self.app, "-n", "1000", "-o", "json"])
+            .await?;
         if !done.success {
             bail!("`amid history {}` failed: {}", self.app, done.err.trim());
         }
