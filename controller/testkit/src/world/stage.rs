@@ -117,7 +117,8 @@ impl<'w> Stage<'w> {
                 "root": "terraform",
             },
             "http": { "listen": setup.http.to_string() },
-            "targets": [{ "prefix": "demo/", "account_id": "123456789012", "region": REGION }],
+            // Its own app only: on AWS it sees those of the other stages, too.
+            "targets": [{ "prefix": app, "account_id": "123456789012", "region": REGION }],
         });
         fs::write(&setup.config, format!("{config:#}\n")).context("Failed to write amid.json")?;
         Ok(Stage {
