@@ -33,7 +33,7 @@ use crate::{
 /// A whole roll, on a machine that does other things as well.
 pub const ROLL: Duration = Duration::from_secs(240);
 /// One apply, or what `amid` sees by itself: a poll, a sweep.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(120);
 /// How long a thing that must not happen gets to happen: two sweeps.
 pub const QUIET: Duration = Duration::from_secs(12);
 /// How often git and other things outside the sampler are asked.
