@@ -226,9 +226,11 @@ pub async fn play_on(scene: Scene, stage: &mut Stage<'_>) -> bool {
         stage.sampler.violations() == 0,
         || stage.sampler.in_words(),
     );
-    well &= scribe.check(
+    let overlap = stage.runs.overlap();
+    well &= scribe.check_or(
         "never did two applies run at once",
-        !stage.runs.overlapped(),
+        overlap.is_none(),
+        || overlap.unwrap_or_default(),
     );
     if ended.is_err() {
         scribe.note("the end of amid's log:");

@@ -420,7 +420,8 @@ impl<'w> Stage<'w> {
             .until(&what, ROLL, |look| look.settled(ami, count))
             .await?;
         self.until_idle().await?;
-        Ok(look)
+        // The last apply changes sizes in the same breath in which it removes a group.
+        Ok(self.sampler.latest().unwrap_or(look))
     }
 
     /// Waits until no terragrunt has run for two seconds.
