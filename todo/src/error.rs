@@ -59,6 +59,7 @@ pub enum Error {
 
 /// What clients read when something fails, as of RFC 9457.
 #[derive(Debug, Serialize, ToSchema)]
+#[salvo(schema(name = "Problem"))]
 pub struct Problem {
     /// Always `about:blank`: the status says which kind of problem it is.
     #[serde(rename = "type")]
@@ -81,6 +82,7 @@ pub struct Problem {
 
 /// One wrong field.
 #[derive(Debug, Serialize, ToSchema)]
+#[salvo(schema(name = "ProblemField"))]
 pub struct ProblemField {
     /// Its name.
     field: String,

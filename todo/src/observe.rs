@@ -106,7 +106,7 @@ impl Handler for Observe {
             ctrl.call_next(request, depot, response).await;
             self.add_headers(&id, &peer, response);
             let answered = Answered {
-                route: route(request.matched_path()),
+                route: route(request.matched_path(), request.uri().path()),
                 status: response.status_code.unwrap_or(StatusCode::OK),
                 duration: start.elapsed(),
                 client: peer,
@@ -174,9 +174,9 @@ impl Answered {
 
 /// The template of a route as a label: a closed set, so that no client can
 /// make series.
-fn route(matched: &str) -> &'static str {
+fn route(matched: &str, path: &str) -> &'static str {
     match matched {
-        "" | "/" => "/",
+        "" if path == "/" => "/",
         "app.js" | "style.css" | "favicon.svg" => "/assets",
         "livez" => "/livez",
         "readyz" => "/readyz",

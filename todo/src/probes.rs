@@ -19,6 +19,7 @@ use crate::error::Error;
 
 /// What a probe answers.
 #[derive(Debug, Serialize, ToSchema)]
+#[salvo(schema(name = "Health"))]
 struct Health {
     /// `ok`, `starting`, `unavailable` or `draining`.
     status: &'static str,

@@ -164,7 +164,9 @@ async fn watch_database(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match (app.store.ping().await, up) {
+        let ping = app.store.ping().await;
+        app.metrics.database_up(ping.is_ok());
+        match (ping, up) {
             (Err(error), true) => {
                 tracing::warn!(reason = words(&error), "The database is out of reach");
                 up = false;

@@ -130,7 +130,6 @@ impl Mongo {
             .limited(DatabaseOperation::Ping, PING_TIMEOUT, ping)
             .await;
         self.inner.outage.record(outcome.is_ok());
-        self.inner.metrics.database_up(outcome.is_ok());
         outcome
     }
 
