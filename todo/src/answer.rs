@@ -118,7 +118,9 @@ impl Writer for Answer {
         if *request.method() == Method::HEAD {
             // The body is dropped on the way out, its length is worth telling.
             let length = HeaderValue::from(self.body.len());
-            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length);
         }
         response.body(self.body);
     }

@@ -41,7 +41,10 @@ struct OriginalTodo {
 /// What the original's POST reads.
 #[derive(Debug, ToSchema)]
 #[salvo(schema(name = "OriginalNewTodo"))]
-#[expect(dead_code, reason = "describes what `NewTodo::from_original_json` reads")]
+#[expect(
+    dead_code,
+    reason = "describes what `NewTodo::from_original_json` reads"
+)]
 struct OriginalNewTodo {
     /// The text.
     #[salvo(schema(required = false, max_length = 1000))]
@@ -54,11 +57,7 @@ pub fn router(heads: bool) -> Router {
     if heads {
         todos = todos.head(list);
     }
-    todos.push(
-        Router::with_path("{id}")
-            .delete(remove)
-            .post(overridden),
-    )
+    todos.push(Router::with_path("{id}").delete(remove).post(overridden))
 }
 
 /// Lists all todos, in the original's form.

@@ -196,17 +196,12 @@ impl Reader {
 
     fn address(&mut self, flag: &str, value: &str) -> SocketAddr {
         let none = SocketAddr::from(([127, 0, 0, 1], 0));
-        value
-            .parse()
-            .unwrap_or_else(|_| self.wrong(flag, value, "an address such as `127.0.0.1:8080`", none))
+        value.parse().unwrap_or_else(|_| {
+            self.wrong(flag, value, "an address such as `127.0.0.1:8080`", none)
+        })
     }
 
-    fn number(
-        &mut self,
-        flag: &str,
-        value: &str,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> usize {
+    fn number(&mut self, flag: &str, value: &str, range: std::ops::RangeInclusive<usize>) -> usize {
         match value.parse() {
             Ok(number) if range.contains(&number) => number,
             _ => {
@@ -339,7 +334,10 @@ impl Reader {
 }
 
 fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|each| !each.is_empty())
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|each| !each.is_empty())
 }
 
 /// Reads `1h30m`, `90s` or `500ms`; at most an hour.
@@ -349,7 +347,9 @@ fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let (number, after) = rest.split_at(digits);
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let milliseconds = match unit {
             "ms" => 1,
@@ -432,7 +432,16 @@ mod tests {
     fn times_are_whole_numbers_with_units() {
         assert_eq!(duration("1m30s"), Some(Duration::from_secs(90)));
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        for wrong in ["", "5", "s", "1.5s", "-1s", "2h", "99999999999999999999h", "1 s"] {
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "1.5s",
+            "-1s",
+            "2h",
+            "99999999999999999999h",
+            "1 s",
+        ] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use todo::app::{App, Lifecycle};
 use todo::config::{Args, Config};
 use todo::metrics::Metrics;
 use todo::serve::{Listeners, Stop, run};
 use todo::store::{BadUrl, Memory, Mongo, MongoSettings, Store};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// The exit code for options that cannot be used.
 const USAGE: u8 = 2;

@@ -83,9 +83,8 @@ impl Metrics {
             .with_label_values(&[release.version.as_str(), release.ami.as_str()])
             .set(1);
         registry.register(Box::new(build))?;
-        let histogram = |name: &str, help: &str| {
-            HistogramOpts::new(name, help).buckets(BUCKETS.to_vec())
-        };
+        let histogram =
+            |name: &str, help: &str| HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
         let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new("todo_http_requests_total", "Requests answered"),
@@ -134,7 +133,9 @@ impl Metrics {
             ))?,
             registry,
         };
-        metrics.register().context("Failed to register the metrics")?;
+        metrics
+            .register()
+            .context("Failed to register the metrics")?;
         Ok(metrics)
     }
 

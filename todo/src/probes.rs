@@ -68,7 +68,13 @@ async fn readyz(depot: &mut Depot) -> Result<Answer, Error> {
     let app = App::of(depot)?;
     let refuse = |status, reason: String| {
         let reason = Some(reason);
-        Ok(answer(app, StatusCode::SERVICE_UNAVAILABLE, status, reason, None))
+        Ok(answer(
+            app,
+            StatusCode::SERVICE_UNAVAILABLE,
+            status,
+            reason,
+            None,
+        ))
     };
     if app.lifecycle.is_draining() {
         return refuse("draining", "The server is about to stop".into());

@@ -51,7 +51,12 @@ impl TrustedProxies {
             salvo::conn::SocketAddr::IPv6(address) => address.to_string(),
             _ => "localhost".into(),
         };
-        self.look(remote, request.headers(), request.uri().authority(), &fallback)
+        self.look(
+            remote,
+            request.headers(),
+            request.uri().authority(),
+            &fallback,
+        )
     }
 
     /// The pure part: `remote` is the other end of the connection, `target`
@@ -166,7 +171,10 @@ mod tests {
 
     #[test]
     fn an_address_of_an_ipv4_client_on_an_ipv6_socket_is_still_trusted() {
-        assert_eq!(look("::ffff:10.1.2.3", FORWARDED).base, "https://todo.example");
+        assert_eq!(
+            look("::ffff:10.1.2.3", FORWARDED).base,
+            "https://todo.example"
+        );
     }
 
     #[test]

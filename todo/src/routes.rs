@@ -63,7 +63,12 @@ struct NewTodoBody {
 #[expect(dead_code, reason = "describes what `Change::from_json` reads")]
 struct ChangeBody {
     /// A new text: not blank.
-    #[salvo(schema(required = false, min_length = 1, max_length = 1000, pattern = "[^ \\t\\r\\n]"))]
+    #[salvo(schema(
+        required = false,
+        min_length = 1,
+        max_length = 1000,
+        pattern = "[^ \\t\\r\\n]"
+    ))]
     title: String,
     /// Done or not.
     #[salvo(schema(required = false))]

@@ -386,12 +386,14 @@ mod tests {
 
     #[test]
     fn a_title_is_a_string_that_is_neither_blank_nor_too_long() {
-        assert_eq!(refused(r#"{"title": {"$ne": ""}}"#), [
-            "title must be a string"
-        ]);
-        assert_eq!(refused("{\"title\": \" \\t\\n\"}"), [
-            "title must not be blank"
-        ]);
+        assert_eq!(
+            refused(r#"{"title": {"$ne": ""}}"#),
+            ["title must be a string"]
+        );
+        assert_eq!(
+            refused("{\"title\": \" \\t\\n\"}"),
+            ["title must not be blank"]
+        );
         let longest = "ß".repeat(MAX_TITLE);
         let body = serde_json::json!({ "title": longest }).to_string();
         assert_eq!(
@@ -399,19 +401,17 @@ mod tests {
             Ok(longest.clone())
         );
         let body = serde_json::json!({ "title": longest + "x" }).to_string();
-        assert_eq!(refused(&body), [
-            "title must be at most 1000 characters long"
-        ]);
+        assert_eq!(
+            refused(&body),
+            ["title must be at most 1000 characters long"]
+        );
     }
 
     #[test]
     fn a_body_that_is_no_object_is_a_syntax_error() {
         for body in ["", "{bad", "[]", "null", "\"a\"", "{\"title\":\"\\ud800\"}"] {
             assert!(
-                matches!(
-                    NewTodo::from_json(body.as_bytes()),
-                    Err(BadBody::Syntax(_))
-                ),
+                matches!(NewTodo::from_json(body.as_bytes()), Err(BadBody::Syntax(_))),
                 "{body}"
             );
         }
@@ -436,9 +436,10 @@ mod tests {
         assert_eq!(text(""), Ok(String::new()));
         assert_eq!(text(r#"{"text":5}"#), Ok("5".into()));
         assert_eq!(text(r#"{"text":null}"#), Ok(String::new()));
-        assert_eq!(fields(text(r#"{"text":{"o":1}}"#).unwrap_err()), [
-            "text must be text, not an object"
-        ]);
+        assert_eq!(
+            fields(text(r#"{"text":{"o":1}}"#).unwrap_err()),
+            ["text must be text, not an object"]
+        );
         assert!(text(r#"{"text":["a"]}"#).is_err());
         let form = |body: &str| NewTodo::from_original_form(body.as_bytes()).map(|new| new.title);
         assert_eq!(form("text=form+b%21&x=1"), Ok("form b!".into()));

@@ -65,7 +65,13 @@ impl Server {
         }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let url = format!("http://todo.test{path}");
         let mut request = RequestBuilder::new(url, method);
@@ -142,55 +148,267 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("lists", ("GET", "/todos"), none, (200, "there")),
         case("HEAD", ("HEAD", "/todos"), none, (200, "")),
-        case("the list is known", ("GET", "/todos"), (&[("if-none-match", "*")], ""), (304, "")),
-        case("limit 0", ("GET", "/todos?limit=0"), none, (400, "\"field\":\"limit\"")),
-        case("limit past the cap", ("GET", "/todos?limit=4"), none, (400, "from 1 to 3")),
-        case("after nothing", ("GET", "/todos?after=x"), none, (400, "\"field\":\"after\"")),
-        case("completed perhaps", ("GET", "/todos?completed=2"), none, (400, "\"field\":\"completed\"")),
-        case("adds", ("POST", "/todos"), (&[JSON], r#"{"title":"new"}"#), (201, "\"title\":\"new\"")),
-        case("adds by a JSON type", ("POST", "/todos"),
-            (&[("content-type", "application/vnd.api+json; charset=utf-8")], r#"{"title":"new"}"#), (201, "new")),
-        case("no JSON", ("POST", "/todos"), (&[JSON], "{bad"), (400, "not JSON")),
-        case("no object", ("POST", "/todos"), (&[JSON], "[]"), (400, "JSON object")),
-        case("a bad key", ("POST", "/todos"), (bad_key, r#"{"title":"a"}"#), (400, "\"field\":\"Idempotency-Key\"")),
-        case("too large", ("POST", "/todos"), (&[JSON], &large), (413, "102400 bytes")),
-        case("plain text", ("POST", "/todos"), (plain, "new"), (415, "`application/json`")),
-        case("no type", ("POST", "/todos"), (&[], r#"{"title":"new"}"#), (415, "Content-Type")),
-        case("no title", ("POST", "/todos"), (&[JSON], "{}"), (422, "\"field\":\"title\"")),
-        case("an operator", ("POST", "/todos"), (&[JSON], r#"{"title":{"$ne":""}}"#), (422, "\"field\":\"title\"")),
-        case("a blank title", ("POST", "/todos"), (&[JSON], r#"{"title":"  "}"#), (422, "blank")),
-        case("a long title", ("POST", "/todos"), (&[JSON], &long), (422, "1000 characters")),
-        case("a bad order", ("POST", "/todos"), (&[JSON], r#"{"title":"a","order":"1"}"#), (422, "\"field\":\"order\"")),
+        case(
+            "the list is known",
+            ("GET", "/todos"),
+            (&[("if-none-match", "*")], ""),
+            (304, ""),
+        ),
+        case(
+            "limit 0",
+            ("GET", "/todos?limit=0"),
+            none,
+            (400, "\"field\":\"limit\""),
+        ),
+        case(
+            "limit past the cap",
+            ("GET", "/todos?limit=4"),
+            none,
+            (400, "from 1 to 3"),
+        ),
+        case(
+            "after nothing",
+            ("GET", "/todos?after=x"),
+            none,
+            (400, "\"field\":\"after\""),
+        ),
+        case(
+            "completed perhaps",
+            ("GET", "/todos?completed=2"),
+            none,
+            (400, "\"field\":\"completed\""),
+        ),
+        case(
+            "adds",
+            ("POST", "/todos"),
+            (&[JSON], r#"{"title":"new"}"#),
+            (201, "\"title\":\"new\""),
+        ),
+        case(
+            "adds by a JSON type",
+            ("POST", "/todos"),
+            (
+                &[("content-type", "application/vnd.api+json; charset=utf-8")],
+                r#"{"title":"new"}"#,
+            ),
+            (201, "new"),
+        ),
+        case(
+            "no JSON",
+            ("POST", "/todos"),
+            (&[JSON], "{bad"),
+            (400, "not JSON"),
+        ),
+        case(
+            "no object",
+            ("POST", "/todos"),
+            (&[JSON], "[]"),
+            (400, "JSON object"),
+        ),
+        case(
+            "a bad key",
+            ("POST", "/todos"),
+            (bad_key, r#"{"title":"a"}"#),
+            (400, "\"field\":\"Idempotency-Key\""),
+        ),
+        case(
+            "too large",
+            ("POST", "/todos"),
+            (&[JSON], &large),
+            (413, "102400 bytes"),
+        ),
+        case(
+            "plain text",
+            ("POST", "/todos"),
+            (plain, "new"),
+            (415, "`application/json`"),
+        ),
+        case(
+            "no type",
+            ("POST", "/todos"),
+            (&[], r#"{"title":"new"}"#),
+            (415, "Content-Type"),
+        ),
+        case(
+            "no title",
+            ("POST", "/todos"),
+            (&[JSON], "{}"),
+            (422, "\"field\":\"title\""),
+        ),
+        case(
+            "an operator",
+            ("POST", "/todos"),
+            (&[JSON], r#"{"title":{"$ne":""}}"#),
+            (422, "\"field\":\"title\""),
+        ),
+        case(
+            "a blank title",
+            ("POST", "/todos"),
+            (&[JSON], r#"{"title":"  "}"#),
+            (422, "blank"),
+        ),
+        case(
+            "a long title",
+            ("POST", "/todos"),
+            (&[JSON], &long),
+            (422, "1000 characters"),
+        ),
+        case(
+            "a bad order",
+            ("POST", "/todos"),
+            (&[JSON], r#"{"title":"a","order":"1"}"#),
+            (422, "\"field\":\"order\""),
+        ),
         case("shows", ("GET", "/todos/{id}"), none, (200, "there")),
         case("HEAD of one", ("HEAD", "/todos/{id}"), none, (200, "")),
-        case("shows nothing", ("GET", "/todos/65f000000000000000000001"), none, (404, "no todo")),
+        case(
+            "shows nothing",
+            ("GET", "/todos/65f000000000000000000001"),
+            none,
+            (404, "no todo"),
+        ),
         case("shows no id", ("GET", "/todos/xyz"), none, (404, "no todo")),
-        case("changes", ("PATCH", "/todos/{id}"), (&[JSON], r#"{"completed":true}"#), (200, "\"completed\":true")),
-        case("changes nothing", ("PATCH", "/todos/{id}"), (&[JSON], "{}"), (200, "there")),
-        case("changes by no JSON", ("PATCH", "/todos/{id}"), (&[JSON], "x"), (400, "not JSON")),
-        case("changes what is not", ("PATCH", "/todos/65f000000000000000000001"), (&[JSON], "{}"), (404, "no todo")),
-        case("changes too much", ("PATCH", "/todos/{id}"), (&[JSON], &large), (413, "102400 bytes")),
-        case("changes by text", ("PATCH", "/todos/{id}"), (plain, "x"), (415, "`application/json`")),
-        case("changes badly", ("PATCH", "/todos/{id}"), (&[JSON], r#"{"completed":1}"#), (422, "\"field\":\"completed\"")),
+        case(
+            "changes",
+            ("PATCH", "/todos/{id}"),
+            (&[JSON], r#"{"completed":true}"#),
+            (200, "\"completed\":true"),
+        ),
+        case(
+            "changes nothing",
+            ("PATCH", "/todos/{id}"),
+            (&[JSON], "{}"),
+            (200, "there"),
+        ),
+        case(
+            "changes by no JSON",
+            ("PATCH", "/todos/{id}"),
+            (&[JSON], "x"),
+            (400, "not JSON"),
+        ),
+        case(
+            "changes what is not",
+            ("PATCH", "/todos/65f000000000000000000001"),
+            (&[JSON], "{}"),
+            (404, "no todo"),
+        ),
+        case(
+            "changes too much",
+            ("PATCH", "/todos/{id}"),
+            (&[JSON], &large),
+            (413, "102400 bytes"),
+        ),
+        case(
+            "changes by text",
+            ("PATCH", "/todos/{id}"),
+            (plain, "x"),
+            (415, "`application/json`"),
+        ),
+        case(
+            "changes badly",
+            ("PATCH", "/todos/{id}"),
+            (&[JSON], r#"{"completed":1}"#),
+            (422, "\"field\":\"completed\""),
+        ),
         case("removes", ("DELETE", "/todos/{id}"), none, (204, "")),
-        case("removes nothing", ("DELETE", "/todos/65f000000000000000000001"), none, (404, "no todo")),
+        case(
+            "removes nothing",
+            ("DELETE", "/todos/65f000000000000000000001"),
+            none,
+            (404, "no todo"),
+        ),
         case("removes all", ("DELETE", "/todos"), none, (204, "")),
-        case("original lists", ("GET", "/api/todos"), none, (200, r#"{"text":"there","_id":""#)),
-        case("original adds", ("POST", "/api/todos"), (&[JSON], r#"{"text":"new","done":true}"#), (200, r#"{"text":"new""#)),
-        case("original adds by form", ("POST", "/api/todos"), (&[FORM], "text=form+b"), (200, r#"{"text":"form b""#)),
-        case("original adds nothing", ("POST", "/api/todos"), (&[JSON], "{}"), (200, r#"{"text":"""#)),
-        case("original adds a number", ("POST", "/api/todos"), (&[JSON], r#"{"text":5}"#), (200, r#"{"text":"5""#)),
-        case("original, no JSON", ("POST", "/api/todos"), (&[JSON], "{bad"), (400, "not JSON")),
-        case("original, too large", ("POST", "/api/todos"), (&[JSON], &large), (413, "102400 bytes")),
-        case("original, plain text", ("POST", "/api/todos"), (plain, "x"), (415, "urlencoded")),
-        case("original, an object", ("POST", "/api/todos"), (&[JSON], r#"{"text":{"o":1}}"#), (422, "\"field\":\"text\"")),
-        case("original, a long text", ("POST", "/api/todos"), (&[JSON], &long_text), (422, "1000 characters")),
-        case("original, an object by form", ("POST", "/api/todos"), (&[FORM], "text[$ne]="), (422, "\"field\":\"text\"")),
-        case("original removes", ("DELETE", "/api/todos/{id}"), none, (200, "[]")),
-        case("original removes twice", ("DELETE", "/api/todos/65f000000000000000000001"), none, (200, "there")),
-        case("original removes no id", ("DELETE", "/api/todos/xyz"), none, (400, "\"field\":\"id\"")),
+        case(
+            "original lists",
+            ("GET", "/api/todos"),
+            none,
+            (200, r#"{"text":"there","_id":""#),
+        ),
+        case(
+            "original adds",
+            ("POST", "/api/todos"),
+            (&[JSON], r#"{"text":"new","done":true}"#),
+            (200, r#"{"text":"new""#),
+        ),
+        case(
+            "original adds by form",
+            ("POST", "/api/todos"),
+            (&[FORM], "text=form+b"),
+            (200, r#"{"text":"form b""#),
+        ),
+        case(
+            "original adds nothing",
+            ("POST", "/api/todos"),
+            (&[JSON], "{}"),
+            (200, r#"{"text":"""#),
+        ),
+        case(
+            "original adds a number",
+            ("POST", "/api/todos"),
+            (&[JSON], r#"{"text":5}"#),
+            (200, r#"{"text":"5""#),
+        ),
+        case(
+            "original, no JSON",
+            ("POST", "/api/todos"),
+            (&[JSON], "{bad"),
+            (400, "not JSON"),
+        ),
+        case(
+            "original, too large",
+            ("POST", "/api/todos"),
+            (&[JSON], &large),
+            (413, "102400 bytes"),
+        ),
+        case(
+            "original, plain text",
+            ("POST", "/api/todos"),
+            (plain, "x"),
+            (415, "urlencoded"),
+        ),
+        case(
+            "original, an object",
+            ("POST", "/api/todos"),
+            (&[JSON], r#"{"text":{"o":1}}"#),
+            (422, "\"field\":\"text\""),
+        ),
+        case(
+            "original, a long text",
+            ("POST", "/api/todos"),
+            (&[JSON], &long_text),
+            (422, "1000 characters"),
+        ),
+        case(
+            "original, an object by form",
+            ("POST", "/api/todos"),
+            (&[FORM], "text[$ne]="),
+            (422, "\"field\":\"text\""),
+        ),
+        case(
+            "original removes",
+            ("DELETE", "/api/todos/{id}"),
+            none,
+            (200, "[]"),
+        ),
+        case(
+            "original removes twice",
+            ("DELETE", "/api/todos/65f000000000000000000001"),
+            none,
+            (200, "there"),
+        ),
+        case(
+            "original removes no id",
+            ("DELETE", "/api/todos/xyz"),
+            none,
+            (400, "\"field\":\"id\""),
+        ),
         case("alive", ("GET", "/livez"), none, (200, "ami-1 1.2.3")),
-        case("ready", ("GET", "/readyz"), none, (200, "\"status\":\"ok\"")),
+        case(
+            "ready",
+            ("GET", "/readyz"),
+            none,
+            (200, "\"status\":\"ok\""),
+        ),
     ];
     for (method, path, body) in [
         ("GET", "/todos", ""),
@@ -206,7 +424,12 @@ fn cases() -> Vec<Case> {
     ] {
         cases.push(Case {
             dead: true,
-            ..case("the database is away", (method, path), (&[JSON], body), (503, "out of reach"))
+            ..case(
+                "the database is away",
+                (method, path),
+                (&[JSON], body),
+                (503, "out of reach"),
+            )
         });
     }
     cases
@@ -231,25 +454,41 @@ async fn every_route_answers_every_request_as_documented() {
     for case in cases() {
         let server = Server::new();
         let there = server.add("there").await;
-        let path = case.path.replace("{id}", there["id"].as_str().expect("an id"));
+        let path = case
+            .path
+            .replace("{id}", there["id"].as_str().expect("an id"));
         server.play_dead(case.dead);
-        let mut response = server.send(case.method, &path, case.headers, &case.body).await;
+        let mut response = server
+            .send(case.method, &path, case.headers, &case.body)
+            .await;
         let what = format!("{}: {} {}", case.name, case.method, case.path);
         let status = response.status_code.expect("a status");
         let text = response.take_string().await.expect("text");
         assert_eq!(status.as_u16(), case.status, "{what}: {text}");
         assert!(text.contains(case.says), "{what}: {text}");
         if status.is_client_error() || (status.is_server_error() && case.path != "/readyz") {
-            assert_eq!(header(&response, "content-type"), "application/problem+json", "{what}");
+            assert_eq!(
+                header(&response, "content-type"),
+                "application/problem+json",
+                "{what}"
+            );
             let problem: Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!(problem["status"], case.status, "{what}");
-            assert_eq!(problem["request_id"], header(&response, "x-request-id"), "{what}");
+            assert_eq!(
+                problem["request_id"],
+                header(&response, "x-request-id"),
+                "{what}"
+            );
         }
         if case.status == 503 && case.path != "/readyz" {
             assert_eq!(header(&response, "retry-after"), "1", "{what}");
         }
         assert_eq!(header(&response, "x-todo-release"), "ami-1 1.2.3", "{what}");
-        assert_eq!(header(&response, "x-content-type-options"), "nosniff", "{what}");
+        assert_eq!(
+            header(&response, "x-content-type-options"),
+            "nosniff",
+            "{what}"
+        );
         if case.method != "HEAD" {
             let operation = format!("{} {}", case.method.to_lowercase(), template(case.path));
             seen.insert(format!("{operation} {}", case.status));
@@ -267,7 +506,11 @@ fn documented() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            for status in operation["responses"].as_object().expect("responses").keys() {
+            for status in operation["responses"]
+                .as_object()
+                .expect("responses")
+                .keys()
+            {
                 all.insert(format!("{method} {path} {status}"));
             }
         }
@@ -292,7 +535,11 @@ async fn an_unknown_method_is_told_which_ones_there_are() {
         ("POST", "/openapi.json", "GET, HEAD"),
     ] {
         let mut response = server.send(method, path, &[], "").await;
-        assert_eq!(response.status_code, Some(StatusCode::METHOD_NOT_ALLOWED), "{method} {path}");
+        assert_eq!(
+            response.status_code,
+            Some(StatusCode::METHOD_NOT_ALLOWED),
+            "{method} {path}"
+        );
         let mut allow: Vec<_> = header(&response, "allow").split(", ").collect();
         allow.sort_unstable();
         assert_eq!(allow.join(", "), allowed, "{method} {path}");
@@ -304,10 +551,19 @@ async fn an_unknown_method_is_told_which_ones_there_are() {
 #[tokio::test]
 async fn an_unknown_address_is_a_problem_too() {
     let server = Server::new();
-    for path in ["/nowhere", "/todos/1/2", "/api", "/metrics", "/..%2f..%2fetc/passwd"] {
+    for path in [
+        "/nowhere",
+        "/todos/1/2",
+        "/api",
+        "/metrics",
+        "/..%2f..%2fetc/passwd",
+    ] {
         let response = server.send("GET", path, &[], "").await;
         assert_eq!(response.status_code, Some(StatusCode::NOT_FOUND), "{path}");
-        assert_eq!(header(&response, "content-type"), "application/problem+json");
+        assert_eq!(
+            header(&response, "content-type"),
+            "application/problem+json"
+        );
     }
 }
 
@@ -358,7 +614,9 @@ async fn a_post_may_mean_delete_as_it_did_for_the_original() {
     let override_header = ("x-http-method-override", "DELETE");
     let mut response = server.send("POST", &path, &[override_header], "").await;
     assert_eq!(response.take_string().await.expect("text"), "[]");
-    let response = server.send("POST", "/api/todos/xyz", &[override_header], "").await;
+    let response = server
+        .send("POST", "/api/todos/xyz", &[override_header], "")
+        .await;
     assert_eq!(response.status_code, Some(StatusCode::BAD_REQUEST));
 }
 
@@ -387,8 +645,13 @@ async fn a_todo_goes_through_its_whole_life() {
     let url = header(&response, "location").to_owned();
     let todo: Value = response.take_json().await.expect("a todo");
     assert_eq!(todo["url"], url.as_str());
-    assert_eq!((&todo["order"], &todo["completed"]), (&Value::from(523), &Value::from(false)));
-    let path = url.strip_prefix("http://todo.test").expect("an absolute address");
+    assert_eq!(
+        (&todo["order"], &todo["completed"]),
+        (&Value::from(523), &Value::from(false))
+    );
+    let path = url
+        .strip_prefix("http://todo.test")
+        .expect("an absolute address");
     for (change, field, value) in [
         (r#"{"title":"bread"}"#, "title", Value::from("bread")),
         (r#"{"completed":true}"#, "completed", Value::from(true)),
@@ -431,7 +694,10 @@ async fn browsers_of_allowed_origins_may_call_and_read_errors_too() {
     let preflight = [("origin", "https://app.example"), asked];
     let response = server.send("OPTIONS", "/todos/1", &preflight, "").await;
     assert_eq!(response.status_code, Some(StatusCode::NO_CONTENT));
-    assert_eq!(header(&response, "access-control-allow-origin"), "https://app.example");
+    assert_eq!(
+        header(&response, "access-control-allow-origin"),
+        "https://app.example"
+    );
     assert!(header(&response, "access-control-allow-methods").contains("PATCH"));
     let preflight = [("origin", "https://evil.example"), asked];
     let response = server.send("OPTIONS", "/todos/1", &preflight, "").await;
@@ -439,7 +705,10 @@ async fn browsers_of_allowed_origins_may_call_and_read_errors_too() {
     let origin = [("origin", "https://app.example"), JSON];
     let response = server.send("POST", "/todos", &origin, "{bad").await;
     assert_eq!(response.status_code, Some(StatusCode::BAD_REQUEST));
-    assert_eq!(header(&response, "access-control-allow-origin"), "https://app.example");
+    assert_eq!(
+        header(&response, "access-control-allow-origin"),
+        "https://app.example"
+    );
 }
 
 #[tokio::test]
@@ -449,7 +718,12 @@ async fn when_too_much_is_going_on_requests_are_refused_but_probes_answer() {
     assert_eq!(response.status_code, Some(StatusCode::SERVICE_UNAVAILABLE));
     assert_eq!(header(&response, "retry-after"), "1");
     let problem: Value = response.take_json().await.expect("JSON");
-    assert!(problem["detail"].as_str().expect("text").contains("Too many requests"));
+    assert!(
+        problem["detail"]
+            .as_str()
+            .expect("text")
+            .contains("Too many requests")
+    );
     for probe in ["/livez", "/readyz"] {
         let response = server.send("GET", probe, &[], "").await;
         assert_eq!(response.status_code, Some(StatusCode::OK));
@@ -492,7 +766,11 @@ async fn the_page_is_whole_and_names_its_release() {
             let tag = header(&response, "etag").to_owned();
             let known = [("if-none-match", tag.as_str())];
             let response = server.send("GET", link, &known, "").await;
-            assert_eq!(response.status_code, Some(StatusCode::NOT_MODIFIED), "{link}");
+            assert_eq!(
+                response.status_code,
+                Some(StatusCode::NOT_MODIFIED),
+                "{link}"
+            );
         }
     }
 }

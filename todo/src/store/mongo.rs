@@ -41,6 +41,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// a failover, which nobody should notice.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// How often each server is looked at, and so how soon one that vanished
+/// without a word is noticed: after this and the connect timeout, which
+/// together have to stay below the selection timeout.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const WRITE_CONCERN_TIMEOUT: Duration = Duration::from_secs(4);
 const IDLE_CONNECTION: Duration = Duration::from_secs(300);
@@ -86,6 +91,7 @@ impl Mongo {
         options.app_name.get_or_insert_with(|| "todo".into());
         options.max_pool_size.get_or_insert(pool);
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.max_idle_time.get_or_insert(IDLE_CONNECTION);
         options
             .server_selection_timeout
@@ -289,12 +295,9 @@ impl Outage {
             self.since.store(0, Ordering::Relaxed);
         } else {
             // Only the first failure counts.
-            let _ = self.since.compare_exchange(
-                0,
-                self.now(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let _ =
+                self.since
+                    .compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -368,7 +371,8 @@ async fn prepare(database: &Database) -> Result<(), DriverError> {
     let mut create = doc! { "create": COLLECTION };
     create.extend(rules.clone());
     match database.run_command(create).await {
-        Err(error) if matches!(&*error.kind, ErrorKind::Command(c) if c.code == NAMESPACE_EXISTS) => {
+        Err(error) if matches!(&*error.kind, ErrorKind::Command(c) if c.code == NAMESPACE_EXISTS) =>
+        {
             let mut modify = doc! { "collMod": COLLECTION };
             modify.extend(rules);
             database.run_command(modify).await?;
