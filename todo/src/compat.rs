@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::error::{Error, Problem};
 use crate::routes::{is_json, next, read_body, strict_id};
 use crate::store::Insert;
-use crate::todo::{ListQuery, NewTodo, Todo};
+use crate::todo::{FieldError, ListQuery, NewTodo, Todo};
 
 /// The header of a list that was cut; its value is the cap.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("x-todo-truncated");
@@ -80,7 +80,7 @@ async fn list(depot: &mut Depot) -> Result<Answer, Error> {
 /// Adds a todo and answers the whole list.
 #[endpoint(
     operation_id = "createOriginalTodo",
-    request_body(content = OriginalNewTodo, content_type = "application/json"),
+    request_body(content = Option<OriginalNewTodo>, content_type = "application/json"),
     responses(
         (status_code = 200, description = "The todos", body = Vec<OriginalTodo>, content_type = "application/json"),
         (status_code = 400, description = "The body cannot be read", body = Problem, content_type = "application/problem+json"),
@@ -115,22 +115,34 @@ async fn create(request: &mut Request, depot: &mut Depot) -> Result<Answer, Erro
     )
 )]
 async fn remove(request: &mut Request, depot: &mut Depot) -> Result<Answer, Error> {
-    let id = strict_id(request)?;
-    let app = App::of(depot)?;
-    app.store.delete(id).await?;
-    whole_list(app).await
+    remove_and_list(request, depot).await
 }
 
-/// A POST that means DELETE, for clients that cannot send one.
-#[handler]
+/// Removes a todo, for clients that cannot send a DELETE.
+#[endpoint(
+    operation_id = "overrideOriginalTodo",
+    parameters(
+        ("id" = String, Path, description = "The todo's id", pattern = "^[0-9a-fA-F]{24}$"),
+        ("X-HTTP-Method-Override" = String, Header, description = "Must be `DELETE`", pattern = "^DELETE$"),
+    ),
+    responses(
+        (status_code = 200, description = "The todos", body = Vec<OriginalTodo>, content_type = "application/json"),
+        (status_code = 400, description = "The id or the header is none", body = Problem, content_type = "application/problem+json"),
+        (status_code = 503, description = "The database is out of reach", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 async fn overridden(request: &mut Request, depot: &mut Depot) -> Result<Answer, Error> {
     let method = request.headers().get(METHOD_OVERRIDE);
-    if !method.is_some_and(|method| method.as_bytes().eq_ignore_ascii_case(b"DELETE")) {
-        return Err(Error::MethodNotAllowed {
-            allow: "DELETE",
-            detail: "A POST to a todo needs the header `X-HTTP-Method-Override: DELETE`",
-        });
+    if !method.is_some_and(|method| method.as_bytes() == b"DELETE") {
+        return Err(Error::parameters(vec![FieldError {
+            field: "X-HTTP-Method-Override",
+            detail: "must be `DELETE` for a POST to a todo".into(),
+        }]));
     }
+    remove_and_list(request, depot).await
+}
+
+async fn remove_and_list(request: &Request, depot: &Depot) -> Result<Answer, Error> {
     let id = strict_id(request)?;
     let app = App::of(depot)?;
     app.store.delete(id).await?;

@@ -35,13 +35,6 @@ pub enum Error {
     },
     /// There is no such todo: 404.
     NotFound,
-    /// The method is known, but not without more: 405.
-    MethodNotAllowed {
-        /// What the header `Allow` says.
-        allow: &'static str,
-        /// What is wrong, in a sentence.
-        detail: &'static str,
-    },
     /// The body is larger than this many bytes: 413.
     TooLarge(usize),
     /// The body is of a type that this route does not read: 415.
@@ -114,7 +107,6 @@ impl Error {
         match self {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -127,7 +119,6 @@ impl Error {
         match self {
             Self::BadRequest { detail, fields } => (detail, fields),
             Self::NotFound => ("There is no todo with this id".into(), Vec::new()),
-            Self::MethodNotAllowed { detail, .. } => (detail.into(), Vec::new()),
             Self::TooLarge(limit) => (
                 format!("The body must be at most {limit} bytes long"),
                 Vec::new(),
@@ -186,10 +177,6 @@ impl Writer for Error {
         match &self {
             Self::Internal(text) => tracing::error!(error = text, "A request failed by a defect"),
             Self::Unavailable(text) => tracing::warn!(error = text, "A request was refused"),
-            Self::MethodNotAllowed { allow, .. } => {
-                let allow = HeaderValue::from_static(allow);
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
             _ => {}
         }
         let status = self.status();

@@ -103,10 +103,10 @@ pub fn router(allow_delete_all: bool, heads: bool) -> Router {
 #[endpoint(
     operation_id = "listTodos",
     parameters(
-        ("limit" = inline(u32), Query, description = "At most so many todos", minimum = 1, maximum = 1000),
-        ("after" = String, Query, description = "Only todos behind the one with this id", pattern = "^[0-9a-fA-F]{24}$"),
-        ("completed" = bool, Query, description = "Only todos that are done, or that are not"),
-        ("If-None-Match" = String, Header, description = "The `ETag` of the list that is known already"),
+        ("limit" = Option<u32>, Query, description = "At most so many todos", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "Only todos behind the one with this id", pattern = "^[0-9a-fA-F]{24}$"),
+        ("completed" = Option<bool>, Query, description = "Only todos that are done, or that are not"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the list that is known already"),
     ),
     responses(
         (status_code = 200, description = "The todos", body = Vec<TodoBody>, content_type = "application/json",
@@ -149,7 +149,7 @@ pub fn next(page: &Page, query: &ListQuery) -> Option<String> {
 /// todo is stored once, and the answer is always what was stored.
 #[endpoint(
     operation_id = "createTodo",
-    parameters(("Idempotency-Key" = String, Header, description = "Makes it safe to repeat the request",
+    parameters(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to repeat the request",
         min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body(content = NewTodoBody, content_type = "application/json"),
     responses(
