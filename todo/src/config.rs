@@ -212,7 +212,7 @@ impl Reader {
     }
 
     fn duration(&mut self, flag: &str, value: &str) -> Duration {
-        match duration(value) {
+        match parse_duration(value) {
             Some(duration) => duration,
             None => {
                 let rule = "a time such as `90s`, `500ms` or `1m30s`, at most an hour";
@@ -294,7 +294,10 @@ impl Reader {
     }
 
     fn database_url(&mut self, url: Option<String>, file: Option<&Path>) -> Option<Secret> {
-        let url = match (url.filter(|url| !url.is_empty()), file) {
+        // An empty variable in an environment file means the same as none.
+        let url = url.filter(|url| !url.is_empty());
+        let file = file.filter(|file| !file.as_os_str().is_empty());
+        let url = match (url, file) {
             (Some(_), Some(_)) => {
                 let both = "Give either `--database-url` or `--database-url-file`, not both";
                 self.problems.push(both.into());
@@ -341,7 +344,7 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Reads `1h30m`, `90s` or `500ms`; at most an hour.
-fn duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -430,8 +433,8 @@ mod tests {
 
     #[test]
     fn times_are_whole_numbers_with_units() {
-        assert_eq!(duration("1m30s"), Some(Duration::from_secs(90)));
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
         for wrong in [
             "",
             "5",
@@ -442,7 +445,7 @@ mod tests {
             "99999999999999999999h",
             "1 s",
         ] {
-            assert_eq!(duration(wrong), None, "{wrong}");
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
     }
 }
