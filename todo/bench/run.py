@@ -27,6 +27,7 @@ CONNECTIONS = 64
 LISTS = int(os.environ.get("TODO_BENCH_LISTS", "2000"))
 POSTS = int(os.environ.get("TODO_BENCH_POSTS", "500"))
 ROUNDS = int(os.environ.get("TODO_BENCH_ROUNDS", "2"))
+WARM_UP = 2 * CONNECTIONS
 STARTS = 7
 
 
@@ -139,8 +140,7 @@ class Bench:
             result = {}
             for step, (method, path, body, count) in steps.items():
                 # The first requests compile and connect; they are not counted.
-                if method == "GET":
-                    self.run_load(address, method, path, body, 200)
+                self.run_load(address, method, path, body, WARM_UP)
                 before = cpu_seconds(process.pid)
                 figures = self.run_load(address, method, path, body, count)
                 used = cpu_seconds(process.pid) - before

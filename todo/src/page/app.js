@@ -36,8 +36,11 @@ const state = {
   unsent: load(UNSENT),
   rows: new Map(),
   etag: null,
+  /** How many changes ended, and how many are under way. */
   changes: 0,
   running: 0,
+  /** Whether the trouble on the screen is a refusal. */
+  refused: false,
 };
 
 // ---- What survives a reload besides the list itself -----------------------
@@ -109,7 +112,8 @@ async function refresh() {
   const changes = state.changes;
   try {
     const list = await readList();
-    tellTrouble(null);
+    // What the server refused stays on the screen until the next change.
+    if (!state.refused) tellTrouble(null);
     // An answer from before a change of ours would undo it on the screen.
     if (list && changes === state.changes && state.running === 0) {
       state.todos = list.todos;
@@ -154,7 +158,8 @@ function noteRelease(release) {
 
 function tellTrouble(error) {
   let text = '';
-  if (error instanceof Refused) {
+  state.refused = error instanceof Refused;
+  if (state.refused) {
     text = error.message;
   } else if (error) {
     text = 'The server cannot be reached. What you typed is kept; trying again.';
