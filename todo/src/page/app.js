@@ -409,6 +409,8 @@ function wireRow(row) {
   edit.addEventListener('keydown', (event) => {
     if (event.isComposing) return;
     if (event.key === 'Enter') {
+      // Or the button that gets the focus would take the key as a click.
+      event.preventDefault();
       finishEditing(row.todo, row, true);
     } else if (event.key === 'Escape') {
       stopEditing(row, true);
