@@ -5,8 +5,10 @@
 //! Everything above this module speaks of todos and of three kinds of failure;
 //! the driver's types and words stay below it.
 
+mod document;
 mod memory;
 mod mongo;
+mod outage;
 mod shared;
 
 use std::fmt;

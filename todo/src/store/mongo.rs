@@ -1,24 +1,23 @@
 //! Todos in a MongoDB collection, through the official driver.
 //!
-//! Documents have the original's shape (`_id`, `text`), with `completed`,
-//! `order` and `key` beside it, so that an existing collection goes on
-//! working. Every value is typed BSON: no text that a client sends can become
-//! an operator. Writes are acknowledged by a majority and its journal. Every
-//! operation has a limit in time, and while the database is known to be down
-//! nobody is made to wait for it. The driver's own words never leave this
-//! file: they may name hosts.
+//! The collection is the original's, so that its todos go on being served.
+//! Writes are acknowledged by a majority and its journal. Every operation has
+//! a limit in time, and while the database is known to be down nobody is made
+//! to wait for it. The driver's own words never leave this file: they may name
+//! hosts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 use mongodb::event::EventHandler;
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Database, IndexModel};
 
+use super::document::{from_document, from_raw, to_document, update_of};
+use super::outage::Outage;
 use super::shared::SharedReads;
 use super::{Failure, Insert, Page, StoreError};
 use crate::metrics::{DatabaseOperation, Metrics};
@@ -36,10 +35,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// After how long an outage requests are refused at once. Until then it may be
-/// a failover, which nobody should notice.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 /// How often each server is looked at, and so how soon one that vanished
 /// without a word is noticed: after this and the connect timeout, which
@@ -268,48 +263,6 @@ impl Inner {
     }
 }
 
-/// How long the database has been away, by its pings.
-#[derive(Debug)]
-struct Outage {
-    started: Instant,
-    /// Milliseconds after `started` of the first failed ping; 0 while it is up.
-    since: AtomicU64,
-}
-
-impl Default for Outage {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            since: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Outage {
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).map_or(u64::MAX, |now| now.max(1))
-    }
-
-    fn record(&self, up: bool) {
-        if up {
-            self.since.store(0, Ordering::Relaxed);
-        } else {
-            // Only the first failure counts.
-            let _ =
-                self.since
-                    .compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed);
-        }
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        match self.since.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            since if Duration::from_millis(self.now() - since.min(self.now())) < PATIENCE => Ok(()),
-            _ => Err(StoreError::Unavailable(Failure::Down)),
-        }
-    }
-}
-
 /// Sorts the driver's errors by what to do next.
 fn sort(error: &DriverError) -> StoreError {
     let failure = match &*error.kind {
@@ -435,143 +388,4 @@ async fn list(todos: &Collection<Document>, query: &ListQuery) -> Result<Page, D
         page.todos.extend(from_raw(cursor.current()));
     }
     Ok(page)
-}
-
-/// Reads a stored todo leniently: one odd document must not hide the others.
-fn from_raw(raw: &RawDocument) -> Option<Todo> {
-    Some(Todo {
-        id: raw.get_object_id("_id").ok()?,
-        title: raw.get_str("text").unwrap_or_default().to_owned(),
-        completed: raw.get_bool("completed").unwrap_or(false),
-        order: raw
-            .get_i64("order")
-            .or_else(|_| raw.get_i32("order").map(i64::from))
-            .or_else(|_| raw.get_f64("order").map(|order| order as i64))
-            .ok(),
-    })
-}
-
-fn from_document(document: &Document) -> Option<Todo> {
-    let number = |value: &Bson| match value {
-        Bson::Int64(number) => Some(*number),
-        Bson::Int32(number) => Some(i64::from(*number)),
-        Bson::Double(number) => Some(*number as i64),
-        _ => None,
-    };
-    Some(Todo {
-        id: document.get_object_id("_id").ok()?,
-        title: document.get_str("text").unwrap_or_default().to_owned(),
-        completed: document.get_bool("completed").unwrap_or(false),
-        order: document.get("order").and_then(number),
-    })
-}
-
-fn to_document(insert: &Insert) -> Document {
-    let mut document = doc! {
-        "_id": insert.id,
-        "text": insert.todo.title.as_str(),
-        "completed": insert.todo.completed,
-    };
-    if let Some(order) = insert.todo.order {
-        document.insert("order", order);
-    }
-    if let Some(key) = &insert.key {
-        document.insert("key", key.as_str());
-    }
-    document
-}
-
-fn update_of(change: Change) -> Document {
-    let mut set = Document::new();
-    let mut unset = Document::new();
-    if let Some(title) = change.title {
-        set.insert("text", title);
-    }
-    if let Some(completed) = change.completed {
-        set.insert("completed", completed);
-    }
-    match change.order {
-        Some(Some(order)) => drop(set.insert("order", order)),
-        Some(None) => drop(unset.insert("order", "")),
-        None => {}
-    }
-    let mut update = Document::new();
-    if !set.is_empty() {
-        update.insert("$set", set);
-    }
-    if !unset.is_empty() {
-        update.insert("$unset", unset);
-    }
-    update
-}
-
-#[cfg(test)]
-mod tests {
-    use mongodb::bson::RawDocumentBuf;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::todo::{MAX_ORDER, NewTodo};
-
-    fn new_todo() -> impl Strategy<Value = NewTodo> {
-        let order = proptest::option::of(-MAX_ORDER..=MAX_ORDER);
-        (".{1,60}", any::<bool>(), order)
-            .prop_filter("not blank", |(title, ..)| {
-                title.chars().any(|c| !" \t\r\n".contains(c))
-            })
-            .prop_map(|(title, completed, order)| NewTodo {
-                title,
-                completed,
-                order,
-            })
-    }
-
-    proptest! {
-        #[test]
-        fn a_todo_comes_back_from_json_and_bson_as_it_went(new in new_todo()) {
-            let json = serde_json::json!({
-                "title": new.title, "completed": new.completed, "order": new.order,
-            });
-            let read = NewTodo::from_json(json.to_string().as_bytes());
-            prop_assert_eq!(read.as_ref(), Ok(&new));
-            let insert = Insert { id: ObjectId::new(), todo: new.clone(), key: None };
-            let document = to_document(&insert);
-            let raw = RawDocumentBuf::try_from(&document).expect("valid BSON");
-            let todo = new.with_id(insert.id);
-            prop_assert_eq!(from_raw(&raw), Some(todo.clone()));
-            prop_assert_eq!(from_document(&document), Some(todo));
-        }
-
-        #[test]
-        fn no_text_becomes_an_operator(title in "[${].{0,20}") {
-            let change = Change { title: Some(title.clone()), ..Change::default() };
-            let update = update_of(change);
-            prop_assert_eq!(update, doc! { "$set": { "text": title } });
-        }
-    }
-
-    #[test]
-    fn documents_of_the_original_are_todos_too() {
-        let id = ObjectId::new();
-        let old = doc! { "_id": id, "text": "puppy", "__v": 0 };
-        let raw = RawDocumentBuf::try_from(&old).expect("valid BSON");
-        let todo = from_raw(&raw).expect("a todo");
-        assert_eq!((todo.title.as_str(), todo.completed), ("puppy", false));
-        assert_eq!(from_document(&doc! { "_id": 5, "text": "x" }), None);
-    }
-
-    #[test]
-    fn only_a_long_outage_refuses_requests_at_once() {
-        let outage = Outage::default();
-        outage.record(false);
-        assert_eq!(outage.check(), Ok(()));
-        let long_ago = Instant::now().checked_sub(PATIENCE + PATIENCE);
-        let outage = Outage {
-            started: long_ago.expect("a clock that has run for a while"),
-            since: AtomicU64::new(1),
-        };
-        assert!(outage.check().is_err());
-        outage.record(true);
-        assert_eq!(outage.check(), Ok(()));
-    }
 }
