@@ -205,11 +205,11 @@ async function sendEach() {
       const response = await ask('POST', '/todos', { body: { title }, headers });
       const todo = await response.json();
       dropUnsent(key);
-      if (!state.todos.some((other) => other.id === todo.id)) state.todos.push(todo);
-      // The row stays the same element, so that nothing jumps.
-      const row = state.rows.get(key);
-      state.rows.delete(key);
-      if (row) state.rows.set(todo.id, row);
+      // It may be there already, when only an earlier answer got lost.
+      if (!state.todos.some((other) => other.id === todo.id)) {
+        state.todos.push(todo);
+        renameRow(key, todo.id);
+      }
       say(`Added: ${todo.title}`);
     } catch (error) {
       if (error instanceof Refused) {
@@ -354,6 +354,14 @@ function renderRows(todos) {
     moveFocusFrom(row);
     row.remove();
   }
+}
+
+/** A row stays the same element when it was sent, so that nothing jumps. */
+function renameRow(from, to) {
+  const row = state.rows.get(from);
+  if (!row || state.rows.has(to)) return;
+  state.rows.delete(from);
+  state.rows.set(to, row);
 }
 
 /** Focus must not fall to the top of the page when its row goes away. */
