@@ -13,6 +13,7 @@ pub mod answer;
 pub mod app;
 pub mod compat;
 pub mod config;
+pub mod door;
 pub mod error;
 pub mod metrics;
 pub mod observe;

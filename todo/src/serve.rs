@@ -2,14 +2,11 @@
 //!
 //! The end is the interesting part. On SIGTERM readiness turns red at once,
 //! but serving goes on for the drain time, because the load balancer needs a
-//! few probes to notice. Then the listener closes, requests in flight finish,
-//! and whatever still runs at the limit is cut. salvo stops accepting at that
-//! point but keeps its socket open, so that new connections would hang in the
-//! kernel's queue; the socket is therefore shut down here.
+//! few probes to notice. Then the door closes, so that new connections are
+//! refused, requests in flight finish, and whatever still runs at the limit is
+//! cut.
 
-use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +15,11 @@ use salvo::conn::tcp::TcpAcceptor;
 use salvo::fuse::FuseConfig;
 use salvo::http::header;
 use salvo::prelude::*;
-use salvo::server::ServerHandle;
 use tokio::sync::mpsc::Receiver;
 
 use crate::answer::Answer;
 use crate::app::{App, service};
+use crate::door::{Door, Latch};
 use crate::error::Error;
 use crate::store::StoreError;
 
@@ -31,6 +28,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon the start tries again to make the collection and its indexes.
 const PREPARE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long those who were let in at the end have to send their request.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// The largest request head in bytes, and the most headers in it.
 const HEAD_LIMIT: usize = 16 * 1024;
@@ -74,17 +74,15 @@ pub async fn run(
     settings: ServeSettings,
     mut stop: Receiver<Stop>,
 ) -> anyhow::Result<()> {
-    let closer = listeners
-        .app
-        .try_clone()
-        .context("Failed to duplicate the listening socket")?;
-    let mut server = server(listeners.app, &settings)?.max_connections(settings.max_connections);
+    let (server, latch) = server(listeners.app, &settings)?;
+    let mut server = server.max_connections(settings.max_connections);
     server
         .http1_mut()
         .max_buf_size(HEAD_LIMIT)
         .max_headers(HEADER_LIMIT);
     let handle = server.handle();
-    let metrics = self::server(listeners.metrics, &settings)?.max_connections(16);
+    let (metrics, _) = self::server(listeners.metrics, &settings)?;
+    let metrics = metrics.max_connections(16);
     let metrics_handle = metrics.handle();
     let scraped = Router::with_path("metrics").get(ShowMetrics(app.clone()));
     let metrics = tokio::spawn(metrics.try_serve(scraped));
@@ -103,7 +101,11 @@ pub async fn run(
         }
     }
     tracing::info!("Stopping: no new connections, requests in flight may finish");
-    close(&handle, closer, settings.stop_timeout).await;
+    // While every connection is taken nobody is let in either way.
+    let _ = tokio::time::timeout(LAST_WORD, latch.close()).await;
+    // A client that was let in at the last moment may be about to ask.
+    tokio::time::sleep(LAST_WORD).await;
+    handle.stop_graceful(settings.stop_timeout);
     serving
         .await
         .context("The server's task died")?
@@ -115,7 +117,10 @@ pub async fn run(
     Ok(())
 }
 
-fn server(listener: TcpListener, settings: &ServeSettings) -> anyhow::Result<Server<TcpAcceptor>> {
+fn server(
+    listener: TcpListener,
+    settings: &ServeSettings,
+) -> anyhow::Result<(Server<Door>, Latch)> {
     listener
         .set_nonblocking(true)
         .context("Failed to prepare the listening socket")?;
@@ -129,21 +134,9 @@ fn server(listener: TcpListener, settings: &ServeSettings) -> anyhow::Result<Ser
         .with_http1_header_timeout(settings.idle_timeout)
         .with_connection_idle_timeout(settings.idle_timeout)
         .with_request_body_timeout(Duration::from_secs(10));
-    Ok(Server::new(acceptor).fuse_config(fuse))
-}
-
-/// Ends accepting, then refuses new connections instead of letting them hang.
-async fn close(handle: &ServerHandle, closer: TcpListener, timeout: Duration) {
-    handle.stop_graceful(timeout);
-    // The accept loop ends at its next turn; a socket that is shut down before
-    // that would make it log errors.
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let socket = TcpStream::from(OwnedFd::from(closer));
-    if let Err(error) = socket.shutdown(Shutdown::Both)
-        && error.kind() != io::ErrorKind::NotConnected
-    {
-        tracing::debug!(%error, "The listening socket could not be shut down");
-    }
+    let door = Door::new(acceptor);
+    let latch = door.latch();
+    Ok((Server::new(door).fuse_config(fuse), latch))
 }
 
 /// Makes the indexes as soon as the database allows, then keeps an eye on it.

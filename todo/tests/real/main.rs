@@ -66,23 +66,41 @@ fn all() -> Vec<Test> {
 }
 
 fn main() -> ExitCode {
-    // Flags of the usual harness (`--quiet`, `--nocapture`) mean nothing here.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         return ExitCode::SUCCESS;
     }
-    let words: Vec<_> = arguments
-        .iter()
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
+    let words = words(&arguments);
     let mut tests = all();
-    tests.retain(|test| words.is_empty() || words.iter().any(|word| test.name.contains(*word)));
+    tests.retain(|test| words.is_empty() || words.iter().any(|word| test.name.contains(word)));
     if tests.is_empty() {
         println!("0 passed, 0 failed");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(run(tests))
+}
+
+/// The words among the arguments. Flags of the usual harness mean nothing
+/// here, nor do the values of those that have one.
+fn words(arguments: &[String]) -> Vec<&str> {
+    let with_value = [
+        "--test-threads",
+        "--skip",
+        "--format",
+        "--color",
+        "--logfile",
+    ];
+    let mut words = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if with_value.contains(&argument.as_str()) {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            words.push(argument.as_str());
+        }
+    }
+    words
 }
 
 async fn run(tests: Vec<Test>) -> ExitCode {
