@@ -3,6 +3,14 @@
 //! The deciding is in `amid-core`; this crate looks ([`status`] and the
 //! adapters) and acts.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests start programs and read clocks"
+    )
+)]
+
 pub mod aws;
 pub mod cli;
 pub mod client;

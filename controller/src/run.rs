@@ -75,7 +75,7 @@ struct Loop {
     fetch_again: bool,
     fetch_began: Instant,
     sweep_began: Instant,
-    sweeping: Option<JoinHandle<anyhow::Result<Vec<sweep::Seen>>>>,
+    sweeping: Option<JoinHandle<Vec<sweep::Seen>>>,
     next_fetch: Instant,
     next_sweep: Instant,
     started: Timestamp,
@@ -335,6 +335,12 @@ impl Loop {
             },
             apps,
         };
+        let running = status
+            .apps
+            .iter()
+            .filter(|app| app.running.is_some())
+            .count();
+        self.engine.metrics.terragrunt_running(running);
         self.engine.metrics.observe_status(&status);
         self.inputs.status.send_replace(Arc::new(status));
     }

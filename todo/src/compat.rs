@@ -133,7 +133,7 @@ async fn remove(request: &mut Request, depot: &mut Depot) -> Result<Answer, Erro
 )]
 async fn overridden(request: &mut Request, depot: &mut Depot) -> Result<Answer, Error> {
     let method = request.headers().get(METHOD_OVERRIDE);
-    if !method.is_some_and(|method| method.as_bytes() == b"DELETE") {
+    if method.is_none_or(|method| method.as_bytes() != b"DELETE") {
         return Err(Error::parameters(vec![FieldError {
             field: "X-HTTP-Method-Override",
             detail: "must be `DELETE` for a POST to a todo".into(),

@@ -157,7 +157,7 @@ pub enum Reason {
     NoTarget,
     /// The unit's folder is not in the repository.
     UnitMissing { unit: String },
-    /// AWS cannot be asked.
+    /// The look at the app failed: AWS or terraform's outputs.
     AwsUnreadable { error: String },
 }
 
@@ -524,7 +524,7 @@ impl fmt::Display for Reason {
             Self::UnitMissing { unit } => {
                 write!(f, "the unit `{unit}` has no terragrunt.hcl at this commit")
             }
-            Self::AwsUnreadable { error } => write!(f, "AWS cannot be asked: {error}"),
+            Self::AwsUnreadable { error } => write!(f, "the app cannot be looked at: {error}"),
         }
     }
 }

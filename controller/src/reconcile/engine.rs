@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use amid_core::decide::{Phase, Plan};
-use amid_core::history::{AppHistory, Event};
+use amid_core::history::{AppHistory, Event, Outcome};
 use amid_core::manifest::Manifest;
 use amid_core::model::{AppName, Group};
 use amid_core::observe::{Desired, Observed};
@@ -213,6 +213,14 @@ impl Engine {
     /// When the disk does not take it: what depends on it must not be done.
     pub fn journal(&self, slot: &Slot, event: Event) -> anyhow::Result<()> {
         let at = self.now();
+        if let Event::Ended {
+            outcome: Outcome::Applied,
+            ..
+        } = &event
+            && let Some(began) = slot.state().began.take()
+        {
+            self.metrics.roll(super::span(at.duration_since(began)));
+        }
         self.journal
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -275,6 +283,8 @@ impl Engine {
         let app = slot.app.as_str();
         let mut state = slot.state();
         if state.phase != plan.phase {
+            self.metrics
+                .roll_phase(state.phase, super::span(now.duration_since(state.since)));
             state.phase = plan.phase;
             state.since = now;
         }

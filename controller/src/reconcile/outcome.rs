@@ -103,6 +103,25 @@ pub fn ask(
     Ok(())
 }
 
+/// The app's manifest went: what the open commit asked for is asked no more.
+///
+/// # Errors
+///
+/// When the journal cannot be written.
+pub fn withdrawn(engine: &Engine, slot: &Slot) -> anyhow::Result<()> {
+    let Some(commit) = slot.state().history.open.clone() else {
+        return Ok(());
+    };
+    engine.journal(
+        slot,
+        Event::Ended {
+            commit,
+            outcome: Outcome::Superseded,
+            why: Some("the manifest is gone".to_owned()),
+        },
+    )
+}
+
 /// An open commit that a newer one came after: our own revert ends it as
 /// failed and reverted, any other as superseded.
 fn end_older(

@@ -91,7 +91,9 @@ pub(super) fn unexpected_values(shown: &Value) -> Vec<String> {
                 .get(name)
                 .is_some_and(|unknown| *unknown != false);
             let differs = !is_same(&before[name], &after[name]) && !computed;
-            let template = name == "launch_template" && !importing;
+            // Both follow from immutable settings: a difference was made by hand.
+            let template =
+                matches!(name.as_str(), "launch_template" | "mixed_instances_policy") && !importing;
             if differs && !importing && !template && !GROUP_ATTRIBUTES.contains(&name.as_str()) {
                 let words = format!("update {address} `{name}`");
                 if !wrong.contains(&words) {

@@ -130,7 +130,7 @@ fn message(app: &str, revert: &Revert, older: Option<String>) -> String {
         failure = revert.failure,
     );
     if let Some(older) = older {
-        let _ = write!(text, "The launch settings are those of {older}.\n");
+        let _ = writeln!(text, "The launch settings are those of {older}.");
     }
     let _ = write!(
         text,

@@ -10,7 +10,7 @@ use super::{Loop, Rewritten};
 use crate::desired::Accepted;
 use crate::fault;
 use crate::git::CommitInfo;
-use crate::reconcile::{ask, span};
+use crate::reconcile::{ask, span, withdrawn};
 
 impl Loop {
     /// Acts on `head` from now on, unless the branch was rewritten.
@@ -133,6 +133,7 @@ impl Loop {
                 .filter(|app| !accepted.apps.contains_key(*app))
             {
                 self.schedule.due(app, Instant::now());
+                withdrawn(&engine, &engine.slot(app))?;
             }
         } else {
             self.next_sweep = Instant::now();

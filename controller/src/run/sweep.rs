@@ -15,13 +15,14 @@ use super::Loop;
 use crate::aws::{Fleet, Scope};
 use crate::desired::{Accepted, Wish};
 use crate::fault;
-use crate::reconcile::{Engine, Slot, is_plainly_steady};
+use crate::reconcile::{Engine, Place, Slot, is_plainly_steady};
 
 /// Images of instances are asked for once in so many sweeps.
 const SWEEPS_PER_AUDIT: u32 = 3;
 
 /// What a sweep saw of one account and region.
-pub(super) type Seen = Fleet;
+/// Nothing, where it could not be read.
+pub(super) type Seen = Option<Fleet>;
 
 impl Loop {
     pub(super) fn start_sweep(&mut self, now: Instant) {
@@ -33,41 +34,43 @@ impl Loop {
     }
 
     /// Gives a pass to every app that is not plainly as desired.
-    pub(super) fn swept(
-        &mut self,
-        swept: Result<anyhow::Result<Vec<Seen>>, tokio::task::JoinError>,
-    ) {
+    pub(super) fn swept(&mut self, swept: Result<Vec<Seen>, tokio::task::JoinError>) {
         self.dirty = true;
         let fleets = match swept {
-            Ok(Ok(fleets)) => fleets,
-            Ok(Err(error)) => {
-                tracing::warn!("Failed to look at AWS: {error:#}");
-                return;
-            }
+            Ok(fleets) => fleets,
             Err(error) => {
-                tracing::error!("Failed to look at AWS: {error}");
+                tracing::error!("A look at AWS died: {error}");
                 return;
             }
         };
         let Some(accepted) = self.engine.accepted() else {
             return;
         };
-        for strange in fleets.iter().flat_map(|fleet| &fleet.strange) {
+        for strange in fleets.iter().flatten().flat_map(|fleet| &fleet.strange) {
             tracing::debug!(
                 group = strange,
                 "A group carries the tag `amid:app`, but names no app and release"
             );
         }
         let mut apps: BTreeSet<AppName> = accepted.apps.keys().cloned().collect();
-        apps.extend(fleets.iter().flat_map(|fleet| fleet.apps.keys().cloned()));
+        apps.extend(
+            fleets
+                .iter()
+                .flatten()
+                .flat_map(|fleet| fleet.apps.keys().cloned()),
+        );
         apps.extend(self.engine.all_slots().iter().map(|slot| slot.app.clone()));
         for app in apps {
-            let groups = self
-                .engine
-                .config
-                .target(&app)
-                .and_then(|index| fleets.get(index)?.apps.get(&app));
-            let groups = groups.map(Vec::as_slice).unwrap_or_default();
+            // Nothing is concluded about an account that could not be read.
+            let fleet = match self.engine.config.target(&app) {
+                Some(index) => fleets.get(index).and_then(Option::as_ref),
+                None => None,
+            };
+            let Some(fleet) = fleet else {
+                self.schedule.due(&app, Instant::now());
+                continue;
+            };
+            let groups = fleet.apps.get(&app).map(Vec::as_slice).unwrap_or_default();
             let wish = accepted.apps.get(&app);
             if wish.is_none() && groups.is_empty() {
                 // Its manifest went and its groups are gone.
@@ -136,19 +139,27 @@ impl Loop {
 }
 
 /// Looks at every account and region; with `audit` also at the images that
-/// instances really run.
-async fn look(engine: Arc<Engine>, audit: bool) -> anyhow::Result<Vec<Seen>> {
-    let mut fleets = Vec::new();
+/// instances really run. One that cannot be read hides no other.
+async fn look(engine: Arc<Engine>, audit: bool) -> Vec<Seen> {
+    let mut all = Vec::new();
     for place in &engine.places {
-        let mut fleet = place.aws.fleet(Scope::All).await?;
-        if audit {
-            let images = place.aws.instance_images(None).await?;
-            let groups = fleet.apps.values_mut().flatten();
-            for instance in groups.flat_map(|group| &mut group.instances) {
-                instance.ami = images.get(&instance.id).cloned();
-            }
+        let seen = one(place, audit).await;
+        if let Err(error) = &seen {
+            tracing::warn!("Failed to look at account {}: {error:#}", place.account_id);
         }
-        fleets.push(fleet);
+        all.push(seen.ok());
     }
-    Ok(fleets)
+    all
+}
+
+async fn one(place: &Place, audit: bool) -> anyhow::Result<Fleet> {
+    let mut fleet = place.aws.fleet(Scope::All).await?;
+    if audit {
+        let images = place.aws.instance_images(None).await?;
+        let groups = fleet.apps.values_mut().flatten();
+        for instance in groups.flat_map(|group| &mut group.instances) {
+            instance.ami = images.get(&instance.id).cloned();
+        }
+    }
+    Ok(fleet)
 }

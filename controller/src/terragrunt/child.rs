@@ -218,6 +218,10 @@ fn output_file(path: &std::path::Path) -> anyhow::Result<File> {
         .with_context(|| format!("Failed to create `{}`", path.display()))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts terragrunt"
+)]
 fn command(unit: &Unit, spec: &Spec, tag: &str, stdout: File, stderr: File) -> Command {
     let mut command = match &spec.setsid {
         Some(setsid) => {

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 /// # Errors
 ///
 /// When it is missing, fails, or does not answer within 20 s.
+#[expect(clippy::disallowed_methods, reason = "asks a tool for its version")]
 pub async fn version(program: &Path) -> anyhow::Result<String> {
     let run = tokio::process::Command::new(program)
         .arg("--version")

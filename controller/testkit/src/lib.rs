@@ -5,6 +5,11 @@
 //! the demo, its scenes and its sampler. Nothing here is part of the shipped binary, and nothing here reaches
 //! beyond loopback.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 pub mod cloud;
 pub mod lifetime;
 pub mod moto;

@@ -151,7 +151,7 @@ impl Scribe {
 
     /// Counts a check and says how it went; answers `ok`.
     pub fn check(&self, name: &str, ok: bool) -> bool {
-        self.check_or(name, ok, || String::new())
+        self.check_or(name, ok, String::new)
     }
 
     /// As [`Scribe::check`], and says `detail` where it failed.

@@ -4,6 +4,11 @@
 //! `make test` sees to, and say so where it does not. Tests that run at the same time share one moto, each
 //! with a proxy and names of its own.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,10 @@
 //! The stand-in through the Rust SDK, in memory and from the stub's file.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 mod support;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,5 +1,10 @@
 //! The stub terragrunt through its command line, as the controller uses it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},

@@ -5,6 +5,9 @@
 //! a database name of its own; those that kill or freeze it start their own.
 //! A word on the command line picks the tests whose names contain it.
 
+#![allow(clippy::disallowed_methods, reason = "these tests start programs")]
+#![allow(clippy::type_complexity, reason = "one table in a test")]
+
 mod client;
 mod crud;
 mod database;

@@ -110,7 +110,7 @@ fn is_instance_type(name: &str) -> bool {
 /// A name that every shell and every `env` file takes.
 pub(super) fn env_name(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let shown = shown(&name);
+    let shown = shown(name);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !plain {
         Err(format!(
             "`{shown}` is not a name of an environment variable: letters, digits and `_`, no digit first"

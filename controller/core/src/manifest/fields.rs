@@ -153,7 +153,7 @@ impl<'n> Fields<'n> {
                 name if members.contains_key(name) => at.notes.add(
                     member.name_span.start,
                     Some(&at.path_of(name)),
-                    format!("field `{}` is given twice{}", shown(&name), at.inside()),
+                    format!("field `{}` is given twice{}", shown(name), at.inside()),
                 ),
                 name => {
                     members.insert(name, member);

@@ -86,7 +86,7 @@ pub fn app_name(path: &str) -> Result<AppName, String> {
         .ok_or_else(|| {
             format!(
                 "`{}` is not a manifest's path: they are `{FOLDER}<app>.json`",
-                shown(&path)
+                shown(path)
             )
         })?;
     AppName::parse(name)
@@ -165,7 +165,7 @@ impl Shared {
     }
 
     fn sentence(self, claim: &str, others: &str) -> String {
-        let claim = shown(&claim);
+        let claim = shown(claim);
         match self {
             Self::Unit => format!(
                 "`unit`: `{claim}` is taken by {others} too, each app needs a unit of its own"
@@ -191,7 +191,7 @@ fn refuse_shared(files: &[(AppName, File<'_>)], shared: Shared) {
             let Some((other, _)) = holders.get(usize::from(index == 0)) else {
                 continue;
             };
-            let path = shown(&other.source.path);
+            let path = shown(other.source.path);
             let others = match holders.len() {
                 2 => format!("`{path}`"),
                 count => format!("`{path}` and {} more", count - 2),

@@ -103,9 +103,7 @@ fn answer(stream: TcpStream, root: &Path, guarded: bool) -> std::io::Result<()> 
         reader.by_ref().take(size).read_to_end(&mut body)?;
     }
     let mut stream = stream;
-    let known = lines
-        .iter()
-        .any(|line| line.to_ascii_lowercase() == EXPECTED.to_ascii_lowercase());
+    let known = lines.iter().any(|line| line.eq_ignore_ascii_case(EXPECTED));
     if guarded && !known {
         let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         return stream.write_all(refusal.as_bytes());

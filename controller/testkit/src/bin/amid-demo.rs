@@ -4,6 +4,11 @@
 //! bad-image` one, and `amid-demo up` leaves everything running to be tried. Whatever happens, also a Ctrl-C,
 //! no process is left behind.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 use std::{env, process::ExitCode};
 
 use amid_testkit::{
