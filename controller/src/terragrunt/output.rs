@@ -151,7 +151,7 @@ impl Report {
     fn planned(&mut self, value: &Value) {
         if let Some(change) = change(value)
             && !matches!(change.action, Action::Read)
-            && !(change.action == Action::Noop && !change.import)
+            && (change.action != Action::Noop || change.import)
         {
             keep(&mut self.changes, change, CHANGES_MAX, &mut self.overflowed);
         }
