@@ -228,6 +228,14 @@ pub struct Retry {
     pub error: String,
 }
 
+impl Retry {
+    /// Whether it is not yet time. A time further ahead than any back-off was
+    /// written by a clock that has been set back since: nobody waits for it.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.until > now && self.until <= later(now, LONGEST_BACK_OFF)
+    }
+}
+
 /// How long a release has been healthy, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
@@ -416,9 +424,12 @@ pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// The longest wait after a failure.
+pub const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_mins(15);
+
 /// How long to wait after the `attempt`th failure in a row: 15 s, doubled
-/// each time, at most 15 minutes.
+/// each time, at most [`LONGEST_BACK_OFF`].
 pub fn back_off(attempt: u32) -> SignedDuration {
     let doublings = attempt.saturating_sub(1).min(6);
-    SignedDuration::from_secs((15 << doublings).min(15 * 60))
+    SignedDuration::from_secs(15 << doublings).min(LONGEST_BACK_OFF)
 }

@@ -183,7 +183,7 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
     }
     if let Some((failed, retry)) = &view.history.unavailable
         && failed.key == view.want
-        && retry.until > view.now
+        && retry.is_ahead(view.now)
         && let Failure::Unavailable { cause, message } = &failed.failure
     {
         let mut plan = Plan::hold(Reason::Unavailable {

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::observe::{Desired, ImageFact, Leftover, Observed};
 use crate::reason::{Failure, Reason, SuspendedBy};
-use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Step};
+use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Roll, Step};
 
 /// One app's world.
 pub(super) struct View<'a> {
@@ -37,27 +37,56 @@ fn key_of(settings: &Settings, made: &Releases) -> ReleaseKey {
         .map_or_else(|| settings.key(), |(key, _)| key.clone())
 }
 
+/// The roll that is under way. The apply that ends one may have written its
+/// memory and then failed: two releases without a word are such a roll still.
+pub(super) fn roll_under_way(observed: &Observed, commit: &CommitId) -> Option<Roll> {
+    let memory = &observed.memory;
+    let mut live = observed.made.iter();
+    let (None, Some((a, first)), Some((b, second))) = (&memory.roll, live.next(), live.next())
+    else {
+        return memory.roll.clone();
+    };
+    // What is drained goes; else the one that served last stays until the
+    // other is proven.
+    let served = |key: &ReleaseKey| memory.served.iter().rposition(|served| served == key);
+    let (from, to) = match (first.drain, second.drain) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ if served(a) > served(b) => (a, b),
+        _ if served(b) > served(a) => (b, a),
+        _ => return None,
+    };
+    Some(Roll {
+        from: from.clone(),
+        to: to.clone(),
+        commit: commit.clone(),
+        recreate: false,
+        carry: None,
+    })
+}
+
 /// The healthy instances that each live release needs now. Releases whose
 /// health decides nothing are left out.
 pub fn requirements(desired: &Desired, observed: &Observed) -> Requirements {
-    let Desired::Wanted { manifest, .. } = desired else {
+    let Desired::Wanted { manifest, commit } = desired else {
         return BTreeMap::new();
     };
-    let release = match &observed.memory.roll {
+    let roll = roll_under_way(observed, commit);
+    let release = match &roll {
         Some(roll) => observed.made.get_key_value(&roll.to),
         None => observed.made.first_key_value(),
     };
     let Some((key, made)) = release else {
         return BTreeMap::new();
     };
-    let from = observed.memory.roll.as_ref().and_then(|roll| {
+    let from = roll.as_ref().and_then(|roll| {
         let live = observed.group(&roll.from).map(|group| group.desired);
         roll.carry.or(live)
     });
     let full = full_size(manifest, from);
     let required = if is_canary(manifest, made, full) {
         manifest.roll.canary
-    } else if observed.memory.roll.is_some() {
+    } else if roll.is_some() {
         full
     } else {
         // A fleet that is scaled to zero on purpose has no health.
