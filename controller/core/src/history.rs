@@ -239,7 +239,8 @@ impl Retry {
 /// How long a release has been healthy, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// Observed time without a break in which it was not healthy.
+    /// Observed time in which it was not healthy. A release that is healthy
+    /// for a moment now and then uses it up as well.
     pub waited: SignedDuration,
     /// When it was healthy for the first time.
     pub first_healthy: Option<Timestamp>,
@@ -321,8 +322,11 @@ impl AppHistory {
             } => {
                 self.refused
                     .insert(answers.clone(), (message.clone(), branch.clone()));
-                while self.refused.len() > 16 {
-                    self.refused.pop_first();
+                // Never the newest: its revert would be pushed again and again.
+                while self.refused.len() > 16
+                    && let Some(older) = self.refused.keys().find(|key| *key != answers).cloned()
+                {
+                    self.refused.remove(&older);
                 }
             }
             Event::Held { id, step, reason } => {
@@ -388,7 +392,6 @@ impl AppHistory {
                 timer.healthy_since = None;
             }
             if enough {
-                timer.waited = SignedDuration::ZERO;
                 timer.healthy_since.get_or_insert(now);
                 if timer.first_healthy.is_none() {
                     timer.first_healthy = Some(now);

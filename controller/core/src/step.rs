@@ -416,11 +416,13 @@ impl Expected {
     }
 
     fn updates(&mut self, group: Option<&Group>, key: &ReleaseKey, wanted: &Made) {
-        let [_, _, address] = addresses(key);
+        let [record, template, address] = addresses(key);
         match group {
-            // Its policies and schedules went with it.
+            // Its policies and schedules went with it, perhaps its template.
             None => {
                 self.must.insert(Change::new(Action::Create, address));
+                self.may.insert(Change::new(Action::Create, record));
+                self.may.insert(Change::new(Action::Create, template));
                 for address in extras(key) {
                     self.may_prefix.push(Change::new(Action::Create, address));
                 }

@@ -176,12 +176,8 @@ pub fn decide(
         // No group yet.
         (None, None, _) => settled::first(&view),
         // One release: it is what git asks for, or a roll begins.
-        (None, Some(key), None) if *key == view.want => settled::live(&view, key),
-        (None, Some(key), None) => settled::begin(&view, key),
-        // Two releases and no word of a roll: somebody wrote the state.
-        (None, Some(_), Some(other)) => Plan::hold(Reason::UnknownGroup {
-            name: app.group_name(other),
-        }),
+        (None, Some(key), _) if *key == view.want => settled::live(&view, key),
+        (None, Some(key), _) => settled::begin(&view, key),
     }
 }
 

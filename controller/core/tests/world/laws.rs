@@ -150,7 +150,13 @@ impl Laws {
                     && apply
                         .releases
                         .get(*other)
-                        .is_some_and(|made| effective(made) == (asg.min, asg.max))
+                        .is_some_and(|made| {
+                            let (min, max) = effective(made);
+                            // Putting back what somebody changed may widen
+                            // what stays, never shrink it.
+                            let heals = apply.kind == ApplyKind::Heal && max >= asg.desired;
+                            heals || (min, max) == (asg.min, asg.max)
+                        })
             });
             let healthy: u32 = stays.map(|(_, asg)| asg.healthy()).sum();
             self.hold(healthy >= floor, || {

@@ -173,15 +173,16 @@ impl World {
                 // "… or delete it".
                 Reason::UnknownGroup { name } => {
                     let app = &self.app;
-                    self.say(|| format!("a person deletes {name}"));
                     self.aws.groups.retain(|key, _| app.group_name(key) != *name);
+                }
+                // "… or try it again with `amid restart`": it was the weather.
+                Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
+                    self.commit();
                 }
                 _ => {}
             }
         }
     }
-
-    fn say(&self, _: impl FnOnce() -> String) {}
 
     fn note(&mut self, text: impl FnOnce() -> String) {
         let now = self.now;
