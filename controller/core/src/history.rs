@@ -228,10 +228,19 @@ pub struct Retry {
     pub error: String,
 }
 
+impl Retry {
+    /// Whether it is not yet time. A time further ahead than any back-off was
+    /// written by a clock that has been set back since: nobody waits for it.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.until > now && self.until <= later(now, LONGEST_BACK_OFF)
+    }
+}
+
 /// How long a release has been healthy, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// Observed time without a break in which it was not healthy.
+    /// Observed time in which it was not healthy. A release that is healthy
+    /// for a moment now and then uses it up as well.
     pub waited: SignedDuration,
     /// When it was healthy for the first time.
     pub first_healthy: Option<Timestamp>,
@@ -313,8 +322,11 @@ impl AppHistory {
             } => {
                 self.refused
                     .insert(answers.clone(), (message.clone(), branch.clone()));
-                while self.refused.len() > 16 {
-                    self.refused.pop_first();
+                // Never the newest: its revert would be pushed again and again.
+                while self.refused.len() > 16
+                    && let Some(older) = self.refused.keys().find(|key| *key != answers).cloned()
+                {
+                    self.refused.remove(&older);
                 }
             }
             Event::Held { id, step, reason } => {
@@ -380,7 +392,6 @@ impl AppHistory {
                 timer.healthy_since = None;
             }
             if enough {
-                timer.waited = SignedDuration::ZERO;
                 timer.healthy_since.get_or_insert(now);
                 if timer.first_healthy.is_none() {
                     timer.first_healthy = Some(now);
@@ -416,9 +427,12 @@ pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// The longest wait after a failure.
+pub const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_mins(15);
+
 /// How long to wait after the `attempt`th failure in a row: 15 s, doubled
-/// each time, at most 15 minutes.
+/// each time, at most [`LONGEST_BACK_OFF`].
 pub fn back_off(attempt: u32) -> SignedDuration {
     let doublings = attempt.saturating_sub(1).min(6);
-    SignedDuration::from_secs((15 << doublings).min(15 * 60))
+    SignedDuration::from_secs(15 << doublings).min(LONGEST_BACK_OFF)
 }

@@ -149,7 +149,7 @@ pub enum Reason {
         message: String,
         branch: Option<String>,
     },
-    /// There is no earlier commit that names the live release.
+    /// The release before it was never healthy either.
     NothingToRevertTo,
     /// The credentials are those of another account.
     WrongAccount { expected: String, found: String },
@@ -512,7 +512,7 @@ impl fmt::Display for Reason {
                 }
             }
             Self::NothingToRevertTo => {
-                f.write_str("no earlier commit names the release that is live")
+                f.write_str("no release that was ever healthy is left to go back to")
             }
             Self::WrongAccount { expected, found } => {
                 write!(
@@ -651,7 +651,7 @@ impl Reason {
                 format!("amid status {app} shows the groups; then `amid reconcile {app}`")
             }
             Self::RevertRefused { .. } => "merge the revert by hand".to_owned(),
-            Self::NothingToRevertTo => format!("set the live image in desired/{app}.json"),
+            Self::NothingToRevertTo => format!("merge a good image into desired/{app}.json"),
             Self::WrongAccount { .. } | Self::NoTarget => {
                 "correct `targets` in the config".to_owned()
             }

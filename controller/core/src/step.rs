@@ -344,21 +344,23 @@ impl Expected {
                 (Some(_), None) => {}
             }
         }
-        for key in observed
-            .made
-            .keys()
-            .filter(|key| !wanted.contains_key(*key))
-        {
-            for address in addresses(key) {
-                expected.must.insert(Change::new(Action::Delete, address));
-            }
-            for address in extras(key) {
-                expected
-                    .may_prefix
-                    .push(Change::new(Action::Delete, address));
-            }
+        // What an apply that failed halfway made of a release stands in the
+        // state, but not in its outputs.
+        let begun = observed.memory.roll.iter().map(|roll| &roll.to);
+        let gone: BTreeSet<&ReleaseKey> = observed.made.keys().chain(begun).collect();
+        for key in gone.into_iter().filter(|key| !wanted.contains_key(*key)) {
+            expected.deletes(observed, key);
         }
-        if !observed.has_state {
+        if observed.has_state && observed.made.is_empty() {
+            // The first apply failed somewhere.
+            for (action, address) in [
+                (Action::Create, GUARD),
+                (Action::Create, MEMORY),
+                (Action::Update, MEMORY),
+            ] {
+                expected.may.insert(Change::new(action, address.to_owned()));
+            }
+        } else if !observed.has_state {
             expected
                 .must
                 .insert(Change::new(Action::Create, GUARD.to_owned()));
@@ -373,9 +375,27 @@ impl Expected {
         expected
     }
 
+    fn deletes(&mut self, observed: &Observed, key: &ReleaseKey) {
+        // What is gone already is not deleted: somebody did it, or an earlier
+        // apply that failed later.
+        let is_whole = observed.made.contains_key(key) && observed.group(key).is_some();
+        let changes = if is_whole {
+            &mut self.must
+        } else {
+            &mut self.may
+        };
+        for address in addresses(key) {
+            changes.insert(Change::new(Action::Delete, address));
+        }
+        for address in extras(key) {
+            self.may_prefix.push(Change::new(Action::Delete, address));
+        }
+    }
+
     fn creates(&mut self, key: &ReleaseKey, adopted: Option<&Leftover>) {
         let [record, template, group] = addresses(key);
-        self.must.insert(Change::new(Action::Create, record));
+        // An apply that failed right after it left it in the state.
+        self.may.insert(Change::new(Action::Create, record));
         if adopted.is_some() {
             // What is imported may also be brought in line in the same apply.
             self.may
@@ -396,10 +416,16 @@ impl Expected {
     }
 
     fn updates(&mut self, group: Option<&Group>, key: &ReleaseKey, wanted: &Made) {
-        let [_, _, address] = addresses(key);
+        let [record, template, address] = addresses(key);
         match group {
+            // Its policies and schedules went with it, perhaps its template.
             None => {
                 self.must.insert(Change::new(Action::Create, address));
+                self.may.insert(Change::new(Action::Create, record));
+                self.may.insert(Change::new(Action::Create, template));
+                for address in extras(key) {
+                    self.may_prefix.push(Change::new(Action::Create, address));
+                }
             }
             Some(group) if (group.min, group.max) != effective(wanted) => {
                 self.must.insert(Change::new(Action::Update, address));

@@ -24,7 +24,7 @@ use crate::model::{AppName, ReleaseKey};
 use crate::observe::{Desired, Observed};
 use crate::reason::Reason;
 use crate::step::Step;
-use view::View;
+use view::{View, roll_under_way};
 
 pub use view::requirements;
 
@@ -168,19 +168,16 @@ pub fn decide(
     if let Some(name) = view.unknown_group() {
         return Plan::hold(Reason::UnknownGroup { name });
     }
+    let roll = roll_under_way(observed, commit);
     let mut live = observed.made.keys();
-    match (&observed.memory.roll, live.next(), live.next()) {
+    match (&roll, live.next(), live.next()) {
         (Some(roll), _, _) if roll.recreate => recreate::decide(&view, roll),
         (Some(roll), _, _) => rolling::decide(&view, roll),
         // No group yet.
         (None, None, _) => settled::first(&view),
         // One release: it is what git asks for, or a roll begins.
-        (None, Some(key), None) if *key == view.want => settled::live(&view, key),
-        (None, Some(key), None) => settled::begin(&view, key),
-        // Two releases and no word of a roll: somebody wrote the state.
-        (None, Some(_), Some(other)) => Plan::hold(Reason::UnknownGroup {
-            name: app.group_name(other),
-        }),
+        (None, Some(key), _) if *key == view.want => settled::live(&view, key),
+        (None, Some(key), _) => settled::begin(&view, key),
     }
 }
 

@@ -6,7 +6,7 @@
 //! one back in the same apply.
 
 use super::view::{Draft, View, full_size};
-use super::{Phase, Plan};
+use super::{Phase, Plan, rolling};
 use crate::history::Event;
 use crate::manifest::OnFailure;
 use crate::reason::Reason;
@@ -19,9 +19,16 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
         return before(view, roll, full, wanted);
     };
     if !view.observed.made.contains_key(&roll.from) {
-        return super::settled::live(view, &roll.to);
+        return if wanted {
+            super::settled::live(view, &roll.to)
+        } else {
+            super::settled::begin(view, &roll.to)
+        };
     }
-    let failed = failed(view, roll, full).filter(|_| !new.drain || wanted);
+    if let Some(plan) = rolling::heal(view, roll) {
+        return plan;
+    }
+    let failed = rolling::failed(view, roll, new);
     if let Some(failed) = failed {
         let mut plan = back(view, roll, full, Some(&failed));
         if wanted
@@ -58,26 +65,18 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     }
 }
 
-fn failed(view: &View<'_>, roll: &Roll, full: u32) -> Option<Failed> {
-    if let Some(failed) = view.history.abandoned(&roll.to, &roll.commit) {
-        return Some(failed.clone());
-    }
-    if let Some(failed) = view.observed.memory.failure(&roll.to, &roll.commit) {
-        return Some(failed.clone());
-    }
-    let failure = view.failure(&roll.to, full)?;
-    Some(Failed {
-        key: roll.to.clone(),
-        commit: roll.commit.clone(),
-        failure,
-        at: view.now,
-    })
-}
-
 /// The old group empties; then the new one is made, or the old one comes
 /// back.
 fn before(view: &View<'_>, roll: &Roll, full: u32, wanted: bool) -> Plan {
     let instances = view.instances(&roll.from);
+    let old = view.observed.made.get(&roll.from);
+    if wanted && old.is_some_and(|old| !old.drain) {
+        // The apply that was to drain it failed, its memory was written.
+        return super::settled::begin(view, &roll.from);
+    }
+    if let Some(plan) = rolling::heal(view, roll).filter(|_| wanted) {
+        return plan;
+    }
     if wanted && instances > 0 {
         let name = view.app.group_name(&roll.from);
         return Plan::wait(Phase::Draining, Reason::WaitDrain { name, instances }, None);
@@ -168,7 +167,7 @@ fn back(view: &View<'_>, roll: &Roll, full: u32, failed: Option<&Failed>) -> Pla
             ami: view.ami_of(&roll.to),
         },
     };
-    if !drained && instances > 0 {
+    if !drained && view.has_to_drain(&roll.to) {
         if let Some(new) = releases.get_mut(&roll.to) {
             new.drain = true;
         }

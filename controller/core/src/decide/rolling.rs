@@ -1,7 +1,7 @@
 //! A roll side by side is under way: forwards, or backwards.
 
 use super::settled;
-use super::view::{Draft, View, full_size, is_canary};
+use super::view::{Draft, Needs, View};
 use super::{Phase, Plan};
 use crate::history::Event;
 use crate::manifest::OnFailure;
@@ -11,13 +11,18 @@ use crate::step::{ApplyKind, Failed, Guard, Roll};
 
 pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     let old = view.observed.made.get(&roll.from);
+    let wanted = view.want == roll.to;
     let Some(new) = view.observed.made.get(&roll.to) else {
-        // Only a state that somebody wrote by hand looks like this.
+        // The apply that was to add it failed, its memory was written.
         return match old {
+            Some(old) if wanted && !old.drain => again(view, roll),
             Some(_) => forget(view, roll),
             None => settled::first(view),
         };
     };
+    if let Some(plan) = heal(view, roll) {
+        return plan;
+    }
     let Some(old) = old.filter(|old| !old.drain) else {
         // The new release took over. Whatever git says meanwhile, the old
         // group is finished first; a rollback is then a roll of its own.
@@ -29,9 +34,8 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     };
 
     let failed = failed(view, roll, new);
-    let wanted = view.want == roll.to;
     if let Some(failed) = failed {
-        let mut plan = back(view, roll, old, Some(&failed));
+        let mut plan = back(view, roll, old, new, Some(&failed));
         // Git goes back at once, when it still asks for what failed.
         if wanted
             && view.commit == &failed.commit
@@ -53,50 +57,47 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
         return plan;
     }
     if !wanted || new.drain {
-        return back(view, roll, old, None);
+        return back(view, roll, old, new, None);
     }
     forward(view, roll, new)
 }
 
 /// Why the new release is given up: known from before, or seen now.
-fn failed(view: &View<'_>, roll: &Roll, new: &Made) -> Option<Failed> {
-    if let Some(failed) = view.history.abandoned(&roll.to, &roll.commit) {
-        return Some(failed.clone());
-    }
-    if let Some(failed) = view.observed.memory.failure(&roll.to, &roll.commit) {
-        return Some(failed.clone());
+pub(super) fn failed(view: &View<'_>, roll: &Roll, new: &Made) -> Option<Failed> {
+    // Git may have come to another commit that asks for the same release.
+    for commit in [view.commit, &roll.commit] {
+        let journalled = view.history.abandoned(&roll.to, commit);
+        let remembered = || view.observed.memory.failure(&roll.to, commit);
+        if let Some(failed) = journalled.or_else(remembered) {
+            return Some(failed.clone());
+        }
     }
     if new.drain || view.want != roll.to {
         return None;
     }
-    let live = view.observed.group(&roll.from).map(|group| group.desired);
-    let full = full_size(view.manifest, live);
-    let required = if is_canary(view.manifest, new, full) {
-        view.manifest.roll.canary
-    } else {
-        full
-    };
-    let failure = view.failure(&roll.to, required)?;
+    let failure = view.failure(&roll.to, needs(view, roll, new).required)?;
     Some(Failed {
         key: roll.to.clone(),
-        commit: roll.commit.clone(),
+        commit: view.commit.clone(),
         failure,
         at: view.now,
     })
 }
 
+/// What the new release has to reach, by the old one's size now.
+fn needs(view: &View<'_>, roll: &Roll, new: &Made) -> Needs {
+    let live = view.observed.group(&roll.from).map(|group| group.desired);
+    Needs::of(view.manifest, new, roll.carry.or(live))
+}
+
 /// The new release is wanted: it has to become healthy, bake, grow and bake
 /// again before the old one goes.
 fn forward(view: &View<'_>, roll: &Roll, new: &Made) -> Plan {
-    let live = view.observed.group(&roll.from).map(|group| group.desired);
-    let full = full_size(view.manifest, live);
-    let canary = is_canary(view.manifest, new, full);
-    let required = if canary {
-        view.manifest.roll.canary
-    } else {
-        full
-    };
-
+    let Needs {
+        required,
+        full,
+        canary,
+    } = needs(view, roll, new);
     if !canary && new.pin < full {
         // The old group grew meanwhile, or git asks for a larger minimum.
         let has = view
@@ -200,13 +201,14 @@ fn finish(view: &View<'_>, roll: &Roll) -> Plan {
 
 /// The new release is not wanted: drain it, wait until it is empty, remove
 /// it, unpin the old one.
-fn back(view: &View<'_>, roll: &Roll, old: &Made, failed: Option<&Failed>) -> Plan {
+fn back(
+    view: &View<'_>,
+    roll: &Roll,
+    old: &Made,
+    new: &Made,
+    failed: Option<&Failed>,
+) -> Plan {
     let name = view.app.group_name(&roll.to);
-    let drained = view
-        .observed
-        .made
-        .get(&roll.to)
-        .is_some_and(|new| new.drain);
     let instances = view.instances(&roll.to);
     let mut releases = view.observed.made.clone();
     let mut memory = view.memory();
@@ -223,17 +225,20 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, failed: Option<&Failed>) -> Pl
     };
     let mut guard = Guard::default();
 
-    // A group that never got an instance has nothing to drain.
-    let launching = view
-        .observed
-        .group(&roll.to)
-        .is_some_and(|group| group.desired > 0 && group.failures.is_empty());
-    if !drained && (instances > 0 || launching) {
+    if !new.drain && view.has_to_drain(&roll.to) {
         // What is taken away may be serving: what stays must be enough.
         let healthy = view.healthy(&roll.from);
-        let required = old.pin.max(old.min_size).max(1);
-        if view.healthy(&roll.to) > 0 {
+        let required = old.pin.max(old.min_size);
+        if view.healthy(&roll.to) > 0 && required > 0 {
             if healthy < required {
+                // The old one is down: the new one, if it is proven, takes
+                // over, and what git asks for follows in a roll of its own.
+                if healthy == 0 && failed.is_none() {
+                    let plan = forward(view, roll, new);
+                    if !plan.steps.is_empty() {
+                        return plan;
+                    }
+                }
                 let name = view.app.group_name(&roll.from);
                 let reason = Reason::WaitKeeper {
                     name,
@@ -275,6 +280,69 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, failed: Option<&Failed>) -> Pl
         guard,
     });
     Plan::step(Phase::GivingUp, step)
+}
+
+/// Somebody changed a group by hand: it is put back before anything else, so
+/// that a step changes nothing but what it says. The sizes are amid's while a
+/// roll runs, whatever `on_drift` says.
+pub(super) fn heal(view: &View<'_>, roll: &Roll) -> Option<Plan> {
+    let pairs = [(&roll.from, &roll.to), (&roll.to, &roll.from)];
+    let drained = |key| view.observed.made.get(key).is_some_and(|made| made.drain);
+    let is_over = |key| {
+        let group = view.observed.group(key);
+        drained(key) && group.is_none_or(|group| group.max == 0 && group.instances.is_empty())
+    };
+    if pairs.iter().any(|(key, _)| is_over(*key)) {
+        // The next apply removes it and puts all else right.
+        return None;
+    }
+    let (key, other, drift) = pairs.into_iter().find_map(|(key, other)| {
+        let made = view.observed.made.get(key)?;
+        let group = view.observed.group(key);
+        if group.is_none() && *key == roll.to && view.want != roll.to {
+            // It was to be taken away anyhow.
+            return None;
+        }
+        let drift = settled::group_drift(group, view.app.group_name(key), made);
+        Some((key, other, drift?))
+    })?;
+    let mut guard = Guard::default();
+    // A drained group that came back may be serving.
+    let drains = [(key, other), (other, key)]
+        .into_iter()
+        .find(|(key, _)| drained(*key) && view.healthy(key) > 0);
+    if let Some((_, keeper)) = drains.filter(|_| !roll.recreate) {
+        let made = view.observed.made.get(keeper);
+        let required = made.map_or(0, |made| made.pin.max(made.min_size)).max(1);
+        let healthy = view.healthy(keeper);
+        if healthy < required {
+            let reason = Reason::WaitKeeper {
+                name: view.app.group_name(keeper),
+                healthy,
+                required,
+            };
+            return Some(Plan::wait(Phase::Draining, reason, None));
+        }
+        guard.healthy.insert(keeper.clone(), required);
+    }
+    let step = view.apply(Draft {
+        kind: ApplyKind::Heal,
+        key: key.clone(),
+        reason: Reason::HealDrift { drift },
+        releases: view.observed.made.clone(),
+        memory: view.memory(),
+        guard,
+    });
+    Some(Plan::step(Phase::Starting, step))
+}
+
+/// The new release is to be added again, if nothing stands in its way by now.
+fn again(view: &View<'_>, roll: &Roll) -> Plan {
+    let plan = settled::begin(view, &roll.from);
+    if plan.steps.is_empty() && view.observed.group(&roll.to).is_none() {
+        return forget(view, roll);
+    }
+    plan
 }
 
 /// Both releases are drained, which no step of ours does: the old one comes

@@ -17,6 +17,8 @@ pub(super) fn first(view: &View<'_>) -> Plan {
     }
     let desired = view.manifest.min_size;
     let made = view.sized(view.settings.clone(), desired, 0);
+    let mut memory = view.memory();
+    memory.roll = None;
     let step = view.apply(Draft {
         kind: ApplyKind::Add,
         key: view.want.clone(),
@@ -29,7 +31,7 @@ pub(super) fn first(view: &View<'_>) -> Plan {
             },
         },
         releases: BTreeMap::from([(view.want.clone(), made)]),
-        memory: view.memory(),
+        memory,
         guard: Guard::default(),
     });
     Plan::step(Phase::Adding, step)
@@ -112,7 +114,9 @@ fn first_failure(view: &View<'_>, key: &ReleaseKey) -> Option<Failure> {
     if timer.first_healthy.is_some() || view.observed.memory.served.contains(key) {
         return None;
     }
+    // Without capacity it is not the release that failed: AWS goes on trying.
     view.failure(key, view.manifest.min_size)
+        .filter(Failure::blames_release)
 }
 
 fn in_place(
@@ -134,7 +138,7 @@ fn in_place(
 
 /// What somebody changed by hand; the desired capacity is autoscaling's and
 /// never drift.
-fn group_drift(group: Option<&Group>, name: String, made: &Made) -> Option<Drift> {
+pub(super) fn group_drift(group: Option<&Group>, name: String, made: &Made) -> Option<Drift> {
     let mut what = Vec::new();
     let (min, max) = effective(made);
     match group {
@@ -184,7 +188,7 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
     }
     if let Some((failed, retry)) = &view.history.unavailable
         && failed.key == view.want
-        && retry.until > view.now
+        && retry.is_ahead(view.now)
         && let Failure::Unavailable { cause, message } = &failed.failure
     {
         let mut plan = Plan::hold(Reason::Unavailable {
@@ -204,7 +208,9 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
     }
 
     let mut memory = view.memory();
-    memory.remember_served(live);
+    if view.healthy(live) > 0 || memory.served.contains(live) {
+        memory.remember_served(live);
+    }
     let mut releases = view.observed.made.clone();
     let capacity = view.observed.group(live).map_or(0, |group| group.desired);
     let mut roll = Roll {
@@ -219,6 +225,11 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
         memory.roll = Some(roll);
         if let Some(old) = releases.get_mut(live) {
             old.drain = true;
+        }
+        if view.observed.group(&view.want).is_some() {
+            // An interrupted apply made it: it is taken in to be taken away.
+            let made = view.sized(view.settings.clone(), 0, 0);
+            releases.insert(view.want.clone(), Made { drain: true, ..made });
         }
         let step = view.apply(Draft {
             kind: ApplyKind::Drain,
@@ -236,6 +247,7 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
     // The old group cannot shrink below its size while the new one is unproven.
     if let Some(old) = releases.get_mut(live) {
         old.pin = capacity;
+        old.drain = false;
     }
     memory.roll = Some(roll);
     let full = full_size(view.manifest, Some(capacity));

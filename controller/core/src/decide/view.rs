@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::observe::{Desired, ImageFact, Leftover, Observed};
 use crate::reason::{Failure, Reason, SuspendedBy};
-use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Step};
+use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Roll, Step};
 
 /// One app's world.
 pub(super) struct View<'a> {
@@ -37,28 +37,53 @@ fn key_of(settings: &Settings, made: &Releases) -> ReleaseKey {
         .map_or_else(|| settings.key(), |(key, _)| key.clone())
 }
 
+/// The roll that is under way. The apply that ends one may have written its
+/// memory and then failed: two releases without a word are such a roll still.
+pub(super) fn roll_under_way(observed: &Observed, commit: &CommitId) -> Option<Roll> {
+    let memory = &observed.memory;
+    let mut live = observed.made.iter();
+    let (None, Some((a, first)), Some((b, second))) = (&memory.roll, live.next(), live.next())
+    else {
+        return memory.roll.clone();
+    };
+    // What is drained goes; else the one that served last stays until the
+    // other is proven.
+    let served = |key: &ReleaseKey| memory.served.iter().rposition(|served| served == key);
+    let (from, to) = match (first.drain, second.drain) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ if served(b) > served(a) => (b, a),
+        _ => (a, b),
+    };
+    Some(Roll {
+        from: from.clone(),
+        to: to.clone(),
+        commit: commit.clone(),
+        recreate: false,
+        carry: None,
+    })
+}
+
 /// The healthy instances that each live release needs now. Releases whose
 /// health decides nothing are left out.
 pub fn requirements(desired: &Desired, observed: &Observed) -> Requirements {
-    let Desired::Wanted { manifest, .. } = desired else {
+    let Desired::Wanted { manifest, commit } = desired else {
         return BTreeMap::new();
     };
-    let release = match &observed.memory.roll {
+    let roll = roll_under_way(observed, commit);
+    let release = match &roll {
         Some(roll) => observed.made.get_key_value(&roll.to),
         None => observed.made.first_key_value(),
     };
     let Some((key, made)) = release else {
         return BTreeMap::new();
     };
-    let from = observed.memory.roll.as_ref().and_then(|roll| {
+    let from = roll.as_ref().and_then(|roll| {
         let live = observed.group(&roll.from).map(|group| group.desired);
         roll.carry.or(live)
     });
-    let full = full_size(manifest, from);
-    let required = if is_canary(manifest, made, full) {
-        manifest.roll.canary
-    } else if observed.memory.roll.is_some() {
-        full
+    let required = if roll.is_some() {
+        Needs::of(manifest, made, from).required
     } else {
         // A fleet that is scaled to zero on purpose has no health.
         manifest.min_size
@@ -78,10 +103,32 @@ pub(super) fn full_size(manifest: &Manifest, live: Option<u32>) -> u32 {
         .max(1)
 }
 
-/// Whether a release is still held at canary size.
-pub(super) fn is_canary(manifest: &Manifest, made: &Made, full: u32) -> bool {
-    let canary = manifest.roll.canary;
-    canary > 0 && canary < full && made.pin == 0 && made.max_size <= canary
+/// What a release on its way in has to reach.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    /// Healthy instances, now.
+    pub(super) required: u32,
+    /// The size at which it takes over.
+    pub(super) full: u32,
+    /// Whether it is still held at canary size.
+    pub(super) canary: bool,
+}
+
+impl Needs {
+    /// Of a release that follows one of `live` desired capacity.
+    pub(super) fn of(manifest: &Manifest, made: &Made, live: Option<u32>) -> Self {
+        let full = full_size(manifest, live);
+        let canary = manifest.roll.canary;
+        // The size that it was made with counts: git may name another since.
+        let size = made.max_size;
+        let canary = canary > 0 && size < full && made.pin == 0 && size <= canary;
+        let required = if canary { size } else { full };
+        Self {
+            required,
+            full,
+            canary,
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -134,6 +181,14 @@ impl<'a> View<'a> {
     pub(super) fn instances(&self, key: &ReleaseKey) -> u32 {
         self.observed.group(key).map_or(0, |group| {
             u32::try_from(group.instances.len()).unwrap_or(u32::MAX)
+        })
+    }
+
+    /// Whether a group has to be drained before it may be removed. One that
+    /// never got an instance has not.
+    pub(super) fn has_to_drain(&self, key: &ReleaseKey) -> bool {
+        self.observed.group(key).is_some_and(|group| {
+            !group.instances.is_empty() || (group.desired > 0 && group.failures.is_empty())
         })
     }
 
@@ -336,7 +391,9 @@ impl<'a> View<'a> {
                 branch: branch.clone(),
             });
         }
-        let Some(made) = self.observed.made.get(live) else {
+        // A first release that never was healthy is nothing to go back to.
+        let proven = self.observed.memory.served.contains(live) || self.healthy(live) > 0;
+        let Some(made) = self.observed.made.get(live).filter(|_| proven) else {
             return Err(Reason::NothingToRevertTo);
         };
         let Some(to_ami) = made.settings.ami() else {

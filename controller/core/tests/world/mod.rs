@@ -1,0 +1,596 @@
+//! A random world around one app: git, AWS, terraform, a clock and the
+//! controller's loop, all small.
+//!
+//! [`World::turn`] lets something happen and runs one pass as the controller
+//! does: look, decide, journal, perform. [`laws`] watches every step. What a
+//! world does follows from its seed alone.
+
+pub mod aws;
+pub mod laws;
+pub mod mistake;
+pub mod rng;
+pub mod terraform;
+
+use std::collections::BTreeMap;
+
+use amid_core::decide::{Plan, decide, requirements};
+use amid_core::history::{AppHistory, Event, back_off, later};
+use amid_core::manifest::{
+    EnvValue, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy, Suspend,
+};
+use amid_core::model::{AmiId, AppName, CommitId, LaunchCause, Made, Settings};
+use amid_core::observe::{Desired, ImageFact, Leftover, Observed};
+use amid_core::reason::Reason;
+use amid_core::step::{Apply, Revert, Step};
+use jiff::{SignedDuration, Timestamp};
+
+use aws::{Aws, Quality};
+use laws::Laws;
+use mistake::Mistake;
+use rng::Rng;
+use terraform::{End, Unit};
+
+/// One app and all that it depends on.
+pub struct World {
+    pub rng: Rng,
+    pub now: Timestamp,
+    app: AppName,
+    /// The manifest at HEAD; kept while it is deleted or damaged.
+    pub manifest: Manifest,
+    file: File,
+    commit: CommitId,
+    commits: u32,
+    /// Launch fields by what they make.
+    launches: BTreeMap<Settings, Manifest>,
+    images: Vec<(AmiId, Quality)>,
+    pub aws: Aws,
+    pub unit: Unit,
+    pub history: AppHistory,
+    journal: Vec<(Event, Timestamp)>,
+    attempts: u32,
+    /// Somebody protects the branch.
+    protected: bool,
+    code: u32,
+    calm: bool,
+    mistake: Mistake,
+    pub laws: Laws,
+    /// The last passes, for whoever reads a failure.
+    pub log: Option<Vec<String>>,
+}
+
+/// What stands at HEAD.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum File {
+    Fine,
+    Damaged,
+    Deleted,
+}
+
+impl World {
+    pub fn new(seed: u64, mistake: Mistake, log: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let images = (1..=5)
+            .map(|n| {
+                let quality = match rng.below(10) {
+                    0..6 => Quality::Good,
+                    6..8 => Quality::Bad,
+                    8 => Quality::Flapping,
+                    _ => Quality::Unlaunchable,
+                };
+                (ami(n), quality)
+            })
+            .collect();
+        let min = rng.below(4);
+        let manifest = Manifest {
+            owner: None,
+            unit: "live/app".to_owned(),
+            ami: ami(1),
+            image: None,
+            revision: None,
+            instance_types: vec!["t3.micro".to_owned()],
+            min_size: min,
+            max_size: min.max(1) + rng.below(4),
+            env: None,
+            secrets: None,
+            user_data: None,
+            health: Health {
+                kind: rng.pick(&[HealthKind::LoadBalancer, HealthKind::LoadBalancer, HealthKind::None]),
+                timeout: Seconds(300),
+            },
+            roll: Roll {
+                strategy: match rng.below(5) {
+                    0 => Strategy::Recreate,
+                    _ => Strategy::SideBySide,
+                },
+                canary: rng.pick(&[0, 0, 1, 2, 9]),
+                bake: Seconds(rng.pick(&[0, 60, 120])),
+                drain: Seconds(60),
+            },
+            on_failure: rng.pick(&[OnFailure::Revert, OnFailure::Revert, OnFailure::Hold]),
+            on_drift: rng.pick(&[OnDrift::Heal, OnDrift::Heal, OnDrift::Report]),
+            suspend: None,
+        };
+        let mut world = Self {
+            rng,
+            now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365),
+            app: AppName::parse("prod/app").unwrap(),
+            manifest,
+            file: File::Fine,
+            commit: commit(0),
+            commits: 0,
+            launches: BTreeMap::new(),
+            images,
+            aws: Aws { slow: 100, ..Aws::default() },
+            unit: Unit::default(),
+            history: AppHistory::default(),
+            journal: Vec::new(),
+            attempts: 0,
+            protected: false,
+            code: 0,
+            calm: false,
+            mistake,
+            laws: Laws::default(),
+            log: log.then(Vec::new),
+        };
+        world.commit();
+        world
+    }
+
+    /// Whether the image that git asks for is of this quality.
+    pub fn quality(&self) -> Quality {
+        quality(&self.images, &self.manifest.ami)
+    }
+
+    /// Something happens, time passes, and the controller makes a pass.
+    pub fn turn(&mut self) -> Plan {
+        if !self.calm && self.rng.chance(35) {
+            self.event();
+        }
+        let seconds = self.rng.within(5, 55);
+        self.aws.pass(seconds, &mut self.rng);
+        self.now = later(self.now, SignedDuration::from_secs(seconds.into()));
+        self.pass()
+    }
+
+    /// From now on nothing fails, and a person frees what only people free.
+    pub fn calm_down(&mut self) {
+        self.calm = true;
+        self.aws.closed = None;
+        self.aws.slow = 100;
+        self.protected = false;
+        self.history.suspended = None;
+        self.history.refused.clear();
+        self.file = File::Fine;
+        self.manifest.suspend = None;
+        self.manifest.on_drift = OnDrift::Heal;
+        self.commit();
+    }
+
+    /// A person reads a hold and does what it names.
+    pub fn person(&mut self, plan: &Plan) {
+        for reason in &plan.held {
+            match reason {
+                // "… or delete it".
+                Reason::UnknownGroup { name } => {
+                    let app = &self.app;
+                    self.aws.groups.retain(|key, _| app.group_name(key) != *name);
+                }
+                // "… or try it again with `amid restart`": it was the weather.
+                Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
+                    self.commit();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(log) = &mut self.log {
+            let text = text();
+            let same = log.last().is_some_and(|last| last.ends_with(&text));
+            if same {
+                log.pop();
+            }
+            let again = if same { "… " } else { "" };
+            log.push(format!("{now:.0} {again}{text}"));
+        }
+    }
+
+    /// A commit that changes the manifest.
+    fn commit(&mut self) {
+        self.commits += 1;
+        self.commit = commit(self.commits);
+        self.launches
+            .insert(self.manifest.settings(), self.manifest.clone());
+        self.asked();
+    }
+
+    fn asked(&mut self) {
+        let key = (self.file == File::Fine).then(|| self.manifest.settings().key());
+        let m = &self.manifest;
+        let text = format!(
+            "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
+            self.commit.short(), m.ami, m.min_size, m.max_size, m.roll.canary, m.roll.strategy,
+            m.roll.bake, m.on_failure, m.health.kind, m.suspend.is_some(),
+            match self.file { File::Fine => "fine", File::Damaged => "damaged", File::Deleted => "deleted" },
+        );
+        self.note(|| text);
+        self.record(Event::Asked {
+            commit: self.commit.clone(),
+            key,
+            ami: None,
+            committed: None,
+            author: None,
+            subject: None,
+        });
+    }
+
+    fn record(&mut self, event: Event) {
+        self.history.record(&event, self.now);
+        self.journal.push((event, self.now));
+    }
+
+    /// One thing happens.
+    fn event(&mut self) {
+        match self.rng.below(20) {
+            0..=4 => self.change_manifest(),
+            5..=7 => {
+                self.note(|| "instances die or fall ill".to_owned());
+                self.aws.harm(&mut self.rng);
+            }
+            8 | 9 => self.scale(),
+            10 => self.by_hand(),
+            11 => {
+                let cause = self.rng.pick(&[
+                    None,
+                    None,
+                    Some(LaunchCause::Capacity),
+                    Some(LaunchCause::Quota),
+                ]);
+                self.note(|| format!("launches fail for {cause:?}"));
+                self.aws.closed = cause;
+            }
+            12 => self.aws.slow = self.rng.pick(&[100, 100, 300, 2000]),
+            13 => self.jump(),
+            14 => self.restart(),
+            15 => self.protected = self.rng.chance(50),
+            16 => self.suspend(),
+            17 => self.code += 1,
+            18 => {
+                self.file = self.rng.pick(&[File::Damaged, File::Deleted]);
+                self.commit();
+            }
+            _ => {
+                self.file = File::Fine;
+                self.commit();
+            }
+        }
+    }
+
+    fn change_manifest(&mut self) {
+        let m = &mut self.manifest;
+        match self.rng.below(12) {
+            0..=4 => { let n = self.rng.below(5) as usize; m.ami = self.images[n].0.clone(); }
+            5 => {
+                let value = EnvValue::Integer(self.rng.below(3).into());
+                m.env = Some(BTreeMap::from([("A".to_owned(), value)]));
+            }
+            6 => {
+                m.min_size = self.rng.below(5);
+                m.max_size = m.min_size.max(1) + self.rng.below(4);
+            }
+            7 => m.roll.canary = self.rng.below(4),
+            8 => {
+                m.roll.strategy = self.rng.pick(&[Strategy::SideBySide, Strategy::Recreate]);
+            }
+            9 => m.revision = Some(m.revision.unwrap_or(0) + 1),
+            10 => m.on_failure = self.rng.pick(&[OnFailure::Revert, OnFailure::Hold]),
+            _ => {
+                // `git revert`, or an older state brought back.
+                let n = self.rng.below(self.launches.len() as u32) as usize;
+                if let Some(older) = self.launches.values().nth(n) {
+                    launch_fields(&mut self.manifest, &older.clone());
+                }
+            }
+        }
+        self.commit();
+    }
+
+    /// Autoscaling moves the desired capacity.
+    fn scale(&mut self) {
+        for asg in self.aws.groups.values_mut() {
+            asg.desired = self.rng.within(asg.min, asg.max.max(asg.min));
+        }
+        self.note(|| "autoscaling".to_owned());
+    }
+
+    /// Somebody changes or deletes a group by hand.
+    fn by_hand(&mut self) {
+        let n = self.rng.below(2) as usize;
+        let Some(key) = self.aws.groups.keys().nth(n).cloned() else {
+            return;
+        };
+        if self.rng.chance(25) {
+            self.note(|| format!("somebody deletes {key}"));
+            self.aws.groups.remove(&key);
+            self.laws.deleted_by_hand();
+            return;
+        }
+        let min = self.rng.below(4);
+        let max = min + self.rng.below(4);
+        self.note(|| format!("somebody resizes {key} to {min}-{max}"));
+        if let Some(asg) = self.aws.groups.get_mut(&key) {
+            asg.resize(min, max);
+        }
+    }
+
+    fn jump(&mut self) {
+        let by = self.rng.pick(&[-100_000, -3600, -70, -5, 65, 600, 100_000]);
+        self.note(|| format!("the clock jumps by {by} s"));
+        self.now = later(self.now, SignedDuration::from_secs(by));
+    }
+
+    fn suspend(&mut self) {
+        if self.rng.chance(50) {
+            self.manifest.suspend = self.rng.chance(60).then(|| Suspend {
+                reason: "feast".to_owned(),
+                until: self
+                    .rng
+                    .chance(50)
+                    .then(|| later(self.now, SignedDuration::from_secs(300))),
+            });
+            self.commit();
+        } else if self.history.suspended.is_none() {
+            self.record(Event::Suspended {
+                reason: "feast".to_owned(),
+                until: None,
+                user: "anna".to_owned(),
+            });
+        } else {
+            self.record(Event::Resumed { user: "anna".to_owned() });
+        }
+    }
+
+    /// The controller starts again, with its journal or without.
+    fn restart(&mut self) {
+        self.attempts = 0;
+        self.history = AppHistory::default();
+        if self.rng.chance(50) {
+            self.note(|| "restart".to_owned());
+            for (event, at) in &self.journal {
+                self.history.record(event, *at);
+            }
+            return;
+        }
+        self.note(|| "restart, the journal is lost".to_owned());
+        self.journal.clear();
+        self.laws.journal_lost();
+        self.asked();
+    }
+
+    /// What git asks for.
+    fn desired(&self) -> Desired {
+        match self.file {
+            File::Fine => Desired::Wanted {
+                manifest: Box::new(self.manifest.clone()),
+                commit: self.commit.clone(),
+            },
+            File::Damaged => Desired::Invalid { problems: 1, first: String::new() },
+            File::Deleted => Desired::Missing,
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        let settings = self.manifest.settings();
+        let key = settings.key();
+        let live = self.unit.releases.values().any(|made| made.settings == settings);
+        let mut observed = Observed {
+            groups: self.aws.look(&self.app, self.manifest.health.kind, self.now),
+            has_state: self.unit.exists,
+            code: Some(self.code.to_string()),
+            ..Observed::default()
+        };
+        if self.file != File::Fine {
+            return observed;
+        }
+        observed.made = self.unit.releases.clone();
+        observed.memory = self.unit.memory.clone();
+        if !live {
+            observed.image = ImageFact::Available {
+                architecture: "x86_64".to_owned(),
+                misfit: None,
+            };
+            if self.aws.templates.contains(&key) {
+                observed.leftover = Some(Leftover {
+                    template_id: format!("lt-{key}"),
+                    group_name: self
+                        .aws
+                        .groups
+                        .contains_key(&key)
+                        .then(|| self.app.group_name(&key)),
+                    ami: None,
+                });
+            }
+        }
+        observed
+    }
+
+    /// One pass, as the controller makes it.
+    fn pass(&mut self) -> Plan {
+        let desired = self.desired();
+        let mut observed = self.observe();
+        self.mistake.look(&mut observed);
+        let required = requirements(&desired, &observed);
+        for event in self.history.look(&observed, &required, self.now) {
+            self.record(event);
+        }
+        let history = self.mistake.history(&self.history, self.now);
+        let mut plan = decide(&self.app, &desired, &observed, &history, self.now);
+        self.mistake.plan(&mut plan);
+        if self.log.is_some() {
+            let groups: Vec<String> = self
+                .aws
+                .groups
+                .iter()
+                .map(|(key, g)| {
+                    format!("{key} {}-{} of {} {:?}: {} healthy of {}", g.min, g.max, g.desired, g.quality, g.healthy(), g.machines.len())
+                })
+                .collect();
+            let steps: Vec<String> = plan.steps.iter().map(|s| s.reason().to_string()).collect();
+            let held: Vec<String> = plan.held.iter().map(ToString::to_string).collect();
+            let state = plan.state.as_ref().map(ToString::to_string).unwrap_or_default();
+            let phase = plan.phase.label();
+            self.note(|| format!("[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}", groups.join(" · ")));
+        }
+        self.laws.plan(&plan, &desired, &observed, &self.history, self.now);
+        for event in plan.record.clone() {
+            self.record(event);
+        }
+        if self.retry_waits() {
+            return plan;
+        }
+        for step in plan.steps.clone() {
+            let goes_on = match step {
+                Step::Apply(apply) => self.perform(&desired, &apply),
+                Step::Revert(revert) => self.revert(&revert),
+            };
+            if !goes_on || self.laws.broken.is_some() {
+                break;
+            }
+        }
+        plan
+    }
+
+    fn retry_waits(&self) -> bool {
+        self.history.retry.as_ref().is_some_and(|retry| retry.is_ahead(self.now))
+    }
+
+    fn perform(&mut self, desired: &Desired, apply: &Apply) -> bool {
+        // Our own revert came first.
+        if self.desired() != *desired {
+            return false;
+        }
+        let planned = match self.unit.plan(&self.aws, &self.app, apply) {
+            Ok(planned) => planned,
+            Err(refusal) => {
+                self.laws.refused(apply, &refusal);
+                return false;
+            }
+        };
+        let unexpected = apply.expected.unexpected(&planned.changes);
+        self.laws.expected(apply, &unexpected);
+        if !planned.changes.is_empty() {
+            // The plan took its time.
+            if !self.calm && self.rng.chance(15) {
+                self.note(|| "instances die or fall ill meanwhile".to_owned());
+                self.aws.harm(&mut self.rng);
+            }
+            if !self.calm && self.rng.chance(5) {
+                self.scale();
+            }
+            let mut again = self.observe();
+            self.mistake.look(&mut again);
+            if !self.mistake.skips_guard() && !apply.guard.holds(&again) {
+                self.note(|| "the guard does not hold".to_owned());
+                return false;
+            }
+        }
+        let end = match self.rng.below(40) {
+            _ if self.calm => End::Well,
+            0 => End::Before,
+            1 | 2 => End::Failed,
+            3 => End::Killed,
+            4 => End::Unseen,
+            _ => End::Well,
+        };
+        let images = &self.images;
+        let before = self.aws.clone();
+        let quality = |made: &Made| {
+            made.settings.ami().map_or(Quality::Bad, |ami| quality(images, &ami))
+        };
+        let done = self
+            .unit
+            .apply(&mut self.aws, apply, planned, end, quality, &mut self.rng);
+        self.note(|| format!("{} {} ends {end:?}", apply.kind.label(), apply.key));
+        self.laws.applied(apply, &before, &self.aws, desired);
+        let seen = matches!(end, End::Well | End::Before | End::Failed);
+        if seen {
+            self.record(Event::Finished {
+                step: apply.kind,
+                key: apply.key.clone(),
+                millis: 1,
+                error: (!done).then(|| "it failed".to_owned()),
+            });
+            if done {
+                self.attempts = 0;
+                self.record(Event::Checked { code: self.code.to_string() });
+            } else {
+                self.attempts += 1;
+                self.record(Event::Retry {
+                    until: later(self.now, back_off(self.attempts)),
+                    attempt: self.attempts,
+                    error: "it failed".to_owned(),
+                });
+            }
+        } else {
+            // The process ended with it.
+            self.attempts = 0;
+            self.history = AppHistory::default();
+            for (event, at) in &self.journal {
+                self.history.record(event, *at);
+            }
+        }
+        done
+    }
+
+    /// Writes the revert commit.
+    fn revert(&mut self, revert: &Revert) -> bool {
+        if self.protected {
+            self.note(|| "the revert is refused".to_owned());
+            self.record(Event::RevertRefused {
+                answers: revert.answers.clone(),
+                message: "protected".to_owned(),
+                branch: None,
+            });
+            return true;
+        }
+        if !self.calm && self.rng.chance(10) {
+            self.note(|| "the branch moved".to_owned());
+            if self.rng.chance(50) {
+                self.change_manifest();
+            }
+            return true;
+        }
+        let Some(older) = self.launches.get(&revert.to).cloned() else {
+            self.laws.broken("a revert to what git never asked for".to_owned());
+            return false;
+        };
+        launch_fields(&mut self.manifest, &older);
+        self.note(|| "git goes back".to_owned());
+        self.commit();
+        true
+    }
+}
+
+fn launch_fields(to: &mut Manifest, from: &Manifest) {
+    to.ami = from.ami.clone();
+    to.env = from.env.clone();
+    to.revision = from.revision;
+    to.instance_types.clone_from(&from.instance_types);
+}
+
+fn quality(images: &[(AmiId, Quality)], ami: &AmiId) -> Quality {
+    images
+        .iter()
+        .find(|(id, _)| id == ami)
+        .map_or(Quality::Bad, |(_, quality)| *quality)
+}
+
+fn ami(n: u32) -> AmiId {
+    AmiId::parse(&format!("ami-{n:08x}")).unwrap()
+}
+
+fn commit(n: u32) -> CommitId {
+    CommitId::parse(&format!("{n:08x}{:032x}", 0)).unwrap()
+}
