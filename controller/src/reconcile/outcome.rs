@@ -94,6 +94,7 @@ pub fn ask(
     for info in missing.iter().filter(|info| Some(info.id) != newest) {
         engine.journal(slot, asked(info, None)?)?;
         end(engine, slot, info.id, Outcome::Superseded, None)?;
+        fault::point("superseded");
     }
     let Some(info) = &wish.info else {
         return Ok(());
