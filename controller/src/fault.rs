@@ -8,8 +8,9 @@
 /// Every point, in the order of a pass.
 pub const POINTS: &[&str] = &[
     "fetched",
-    "accepted",
+    "superseded",
     "asked",
+    "accepted",
     "looked",
     "decided",
     "recorded",

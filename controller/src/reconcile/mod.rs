@@ -36,7 +36,7 @@ pub use dry::dry_run;
 pub use engine::{Engine, Place, Slot, SlotState, journal_entry};
 pub use look::is_plainly_steady;
 pub use measure::{count_aws, span};
-pub use outcome::{ask, withdrawn};
+pub use outcome::{ask, reject, withdrawn};
 
 /// What a pass came to.
 #[derive(Clone, Debug)]

@@ -81,16 +81,44 @@ pub fn ask(
     {
         end_older(engine, slot, open, accepted)?;
     }
-    for info in between.iter().filter(|info| Some(info.id) != newest) {
+    // A crash may have come when some of them were written down already.
+    let last = slot.state().history.last_asked.clone();
+    let known = between
+        .iter()
+        .rposition(|info| {
+            last.as_ref()
+                .is_some_and(|last| last.as_str() == info.id.to_string())
+        })
+        .map_or(0, |at| at + 1);
+    let missing = between.get(known..).unwrap_or_default();
+    for info in missing.iter().filter(|info| Some(info.id) != newest) {
         engine.journal(slot, asked(info, None)?)?;
         end(engine, slot, info.id, Outcome::Superseded, None)?;
+        fault::point("superseded");
     }
     let Some(info) = &wish.info else {
         return Ok(());
     };
     engine.journal(slot, asked(info, wish.manifest())?)?;
     fault::point("asked");
-    if let Desired::Invalid { first, .. } = &wish.desired {
+    slot.state().began = Some(info.time);
+    Ok(())
+}
+
+/// Ends the open commit of an app as rejected, if its manifest has mistakes.
+///
+/// # Errors
+///
+/// When the journal cannot be written.
+pub fn reject(engine: &Arc<Engine>, slot: &Slot, accepted: &Accepted) -> anyhow::Result<()> {
+    let Some(wish) = accepted.apps.get(&slot.app) else {
+        return Ok(());
+    };
+    let (Desired::Invalid { first, .. }, Some(info)) = (&wish.desired, &wish.info) else {
+        return Ok(());
+    };
+    let open = slot.state().history.open.clone();
+    if open.is_some_and(|open| open.as_str() == info.id.to_string()) {
         end(
             engine,
             slot,
@@ -99,7 +127,6 @@ pub fn ask(
             Some(first.clone()),
         )?;
     }
-    slot.state().began = Some(info.time);
     Ok(())
 }
 

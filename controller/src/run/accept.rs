@@ -10,7 +10,7 @@ use super::{Loop, Rewritten};
 use crate::desired::Accepted;
 use crate::fault;
 use crate::git::CommitInfo;
-use crate::reconcile::{ask, span, withdrawn};
+use crate::reconcile::{ask, reject, span, withdrawn};
 
 impl Loop {
     /// Acts on `head` from now on, unless the branch was rewritten.
@@ -74,14 +74,6 @@ impl Loop {
             &engine.config.terragrunt.root,
         )?);
         let at = engine.now();
-        {
-            let mut journal = engine
-                .journal
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            journal.append(at, &json!({ "accepted": head.to_string() }))?;
-        }
-        fault::point("accepted");
         for problem in &accepted.problems {
             tracing::warn!("{problem}");
         }
@@ -118,6 +110,7 @@ impl Loop {
                     tracing::warn!(app = %app, "{problem}");
                 }
             }
+            reject(&engine, &slot, &accepted)?;
             let changed = before
                 .as_ref()
                 .and_then(|before| before.apps.get(app))
@@ -126,6 +119,16 @@ impl Loop {
                 self.schedule.due(app, Instant::now());
             }
         }
+        {
+            // After what it asks for: a crash in between has to find the same
+            // commits again.
+            let mut journal = engine
+                .journal
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            journal.append(at, &json!({ "accepted": head.to_string() }))?;
+        }
+        fault::point("accepted");
         if let Some(before) = &before {
             for app in before
                 .apps

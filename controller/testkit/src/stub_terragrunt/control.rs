@@ -70,6 +70,8 @@ pub enum FaultKind {
     HalfJson,
     /// Waits for ever; signals end it as they would end terraform.
     Hang,
+    /// Waits until the gate is opened, see [`super::StubWorld::open_gate`].
+    Gate,
     /// From here on SIGINT and SIGTERM do nothing.
     IgnoreSignals,
     /// Kills itself with SIGKILL.

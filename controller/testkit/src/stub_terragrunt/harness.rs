@@ -14,6 +14,7 @@ use super::{
     control::Control,
     log::{self, Event, EventKind},
     state::UnitDir,
+    trouble::gate,
 };
 use crate::cloud::{Cloud, CloudFile};
 
@@ -78,6 +79,11 @@ impl StubWorld {
     /// What the stub is still told to do wrong.
     pub fn controlled(&self) -> Result<Control> {
         Control::read(&self.dir)
+    }
+
+    /// Lets every run go on that waits at a [`super::FaultKind::Gate`], now and later.
+    pub fn open_gate(&self) -> Result<()> {
+        fs::write(gate(&self.dir), "").context("Failed to open the gate")
     }
 
     /// The stub's cloud, to be read and changed.

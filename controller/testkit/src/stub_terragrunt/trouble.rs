@@ -4,6 +4,7 @@
 //! the spot with the lock left behind, as with terraform. A signal also ends a pause.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -24,6 +25,14 @@ use super::{
     core::Run,
     ui,
 };
+
+/// How often a run at a closed gate looks at it.
+const GATE_LOOK: Duration = Duration::from_millis(10);
+
+/// The file that opens the gate.
+pub(super) fn gate(dir: &Path) -> PathBuf {
+    dir.join("gate-is-open")
+}
 
 /// Why a run goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +120,11 @@ impl Run {
                 ui::raw(b"\n")?;
             }
             FaultKind::Hang => self.signals.unless_came(std::future::pending()).await,
+            FaultKind::Gate => {
+                while !gate(&self.dir).exists() {
+                    sleep(GATE_LOOK).await;
+                }
+            }
             FaultKind::IgnoreSignals => self.signals.ignore.store(true, Ordering::SeqCst),
             FaultKind::Kill => {
                 kill_process(getpid(), Signal::KILL).context("Failed to kill myself")?;
