@@ -98,8 +98,8 @@ mod tests {
         AppName::parse(name).unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_app_has_at_most_one_pass_and_none_is_forgotten() {
+    #[test]
+    fn an_app_has_at_most_one_pass_and_none_is_forgotten() {
         let mut schedule = Schedule::default();
         let now = Instant::now();
         schedule.due(&app("a"), now);
@@ -115,8 +115,8 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_earlier_time_counts() {
+    #[test]
+    fn the_earlier_time_counts() {
         let mut schedule = Schedule::default();
         let now = Instant::now();
         schedule.due(&app("a"), now + Duration::from_secs(60));
