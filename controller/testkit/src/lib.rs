@@ -6,6 +6,7 @@
 //! beyond loopback.
 
 pub mod cloud;
+pub mod git_http;
 pub mod lifetime;
 pub mod moto;
 pub mod proxy;
@@ -13,6 +14,7 @@ pub mod repo;
 pub mod sampler;
 pub mod scenes;
 mod server;
+pub mod small;
 pub mod standin;
 pub mod stub_terragrunt;
 pub mod timeline;
