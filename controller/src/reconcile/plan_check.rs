@@ -90,7 +90,7 @@ pub(super) fn unexpected_values(shown: &Value) -> Vec<String> {
             let computed = resource["change"]["after_unknown"]
                 .get(name)
                 .is_some_and(|unknown| *unknown != false);
-            let differs = before.get(name) != after.get(name) && !computed;
+            let differs = !is_same(&before[name], &after[name]) && !computed;
             let template = name == "launch_template" && !importing;
             if differs && !importing && !template && !GROUP_ATTRIBUTES.contains(&name.as_str()) {
                 let words = format!("update {address} `{name}`");
@@ -101,6 +101,31 @@ pub(super) fn unexpected_values(shown: &Value) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether two values mean the same to the provider: it writes what is not set
+/// now as null, now as an empty text, list or block.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Object(a_fields), Value::Object(b_fields)) => {
+            let mut names = a_fields.keys().chain(b_fields.keys());
+            names.all(|name| is_same(&a[name.as_str()], &b[name.as_str()]))
+        }
+        _ => a == b || (is_unset(a) && is_unset(b)),
+    }
+}
+
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_unset),
+        Value::Object(fields) => fields.values().all(is_unset),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// The name of a hold: the same plan of the same app has the same name, any
@@ -163,6 +188,21 @@ mod tests {
             },
         }]});
         assert!(unexpected_values(&shown).is_empty());
+    }
+
+    #[test]
+    fn the_providers_two_ways_to_write_nothing_are_the_same() {
+        let shown = |before: Value, after: Value| {
+            unexpected_values(&json!({"resource_changes": [{
+                "address": "aws_autoscaling_group.release[\"a\"]",
+                "type": "aws_autoscaling_group",
+                "change": {"actions": ["update"], "before": {"x": before}, "after": {"x": after}},
+            }]}))
+        };
+        assert!(shown(json!([{"a": null, "b": []}]), json!([{"a": "", "b": []}])).is_empty());
+        assert!(shown(json!(null), json!([])).is_empty());
+        assert_eq!(shown(json!([{"a": "none"}]), json!([{"a": ""}])).len(), 1);
+        assert_eq!(shown(json!(null), json!(false)).len(), 1);
     }
 
     #[test]

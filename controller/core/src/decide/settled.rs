@@ -93,7 +93,8 @@ pub(super) fn live(view: &View<'_>, key: &ReleaseKey) -> Plan {
     });
     let healthy = view.healthy(key);
     plan.state = Some(if healthy < required {
-        if let Some(failure) = first_failure(view, key) {
+        // A step that is still to come may be why there are too few.
+        if let Some(failure) = first_failure(view, key).filter(|_| plan.steps.is_empty()) {
             plan.held.push(Reason::FirstReleaseFailed { failure });
         }
         Reason::WaitSteady { healthy, required }

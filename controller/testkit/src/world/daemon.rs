@@ -183,7 +183,19 @@ pub async fn cli(setup: &Setup, folder: &Path, args: &[&str]) -> Result<Done> {
 /// The last lines of its log.
 pub fn log_end(setup: &Setup) -> String {
     let bytes = fs::read(&setup.log).unwrap_or_default();
-    last_lines(&String::from_utf8_lossy(&bytes))
+    let end = last_lines(&String::from_utf8_lossy(&bytes));
+    let lines: Vec<String> = end.lines().map(readable).collect();
+    lines.join("\n")
+}
+
+/// A line of JSON as time, level and message; any other line as it is.
+fn readable(line: &str) -> String {
+    let Ok(entry) = serde_json::from_str::<serde_json::Value>(line) else {
+        return line.to_owned();
+    };
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let time = text("timestamp").get(11..19).unwrap_or_default();
+    format!("{time} {:5} {}", text("level"), text("message"))
 }
 
 /// A loopback address with a port that was free a moment ago.
@@ -211,4 +223,16 @@ pub async fn http_get(address: SocketAddr, path: &str) -> Result<(u16, String)> 
     let (head, body) = text.split_once("\r\n\r\n").context("No HTTP answer")?;
     let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
     Ok((status.context("No HTTP status")?, body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_shown_as_a_person_would_read_it() {
+        let line = r#"{"timestamp":"2026-11-23T12:51:03.4Z","level":"WARN","message":"held"}"#;
+        assert_eq!(readable(line), "12:51:03 WARN  held");
+        assert_eq!(readable("thread panicked"), "thread panicked");
+    }
 }

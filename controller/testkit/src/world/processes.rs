@@ -7,7 +7,7 @@
 //! a tenth of a second may be missed; terragrunt needs several.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -185,17 +185,18 @@ impl Runs {
             .find(|run| run.verb == "apply" && run.ended.is_none() && run.process.alive())
     }
 
-    /// Whether at some moment two applies ran at once.
-    pub fn overlapped(&self) -> bool {
+    /// Two applies that ran at once at some moment, in words; none where there never were.
+    pub fn overlap(&self) -> Option<String> {
         let applies: Vec<Run> = self
             .all()
             .into_iter()
             .filter(|run| run.verb == "apply")
             .collect();
-        applies.windows(2).any(|pair| match pair[0].ended {
-            Some(ended) => ended > pair[1].began,
-            None => true,
-        })
+        let pair = applies.windows(2).find(|pair| {
+            let ended = pair[0].ended;
+            ended.is_none_or(|ended| ended > pair[1].began)
+        })?;
+        Some(format!("{:?} and {:?}", pair[0], pair[1]))
     }
 }
 
@@ -211,10 +212,13 @@ async fn keep_looking(folder: PathBuf, seen: Arc<Mutex<BTreeMap<(i32, u64), Run>
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        let running: Vec<Process> = below(&folder)
+        let mut running: Vec<Process> = below(&folder)
             .into_iter()
             .filter(|process| process.program().starts_with("terragrunt"))
             .collect();
+        // A child of terragrunt is terragrunt by name until it has become terraform.
+        let pids: BTreeSet<i32> = running.iter().map(|process| process.pid).collect();
+        running.retain(|process| !pids.contains(&process.parent));
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for run in seen.values_mut().filter(|run| run.ended.is_none()) {
             if !running.iter().any(|process| {

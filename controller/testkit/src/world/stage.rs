@@ -33,7 +33,7 @@ use crate::{
 /// A whole roll, on a machine that does other things as well.
 pub const ROLL: Duration = Duration::from_secs(240);
 /// One apply, or what `amid` sees by itself: a poll, a sweep.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(120);
 /// How long a thing that must not happen gets to happen: two sweeps.
 pub const QUIET: Duration = Duration::from_secs(12);
 /// How often git and other things outside the sampler are asked.
@@ -117,7 +117,8 @@ impl<'w> Stage<'w> {
                 "root": "terraform",
             },
             "http": { "listen": setup.http.to_string() },
-            "targets": [{ "prefix": "demo/", "account_id": "123456789012", "region": REGION }],
+            // Its own app only: on AWS it sees those of the other stages, too.
+            "targets": [{ "prefix": app, "account_id": "123456789012", "region": REGION }],
         });
         fs::write(&setup.config, format!("{config:#}\n")).context("Failed to write amid.json")?;
         Ok(Stage {
@@ -419,7 +420,8 @@ impl<'w> Stage<'w> {
             .until(&what, ROLL, |look| look.settled(ami, count))
             .await?;
         self.until_idle().await?;
-        Ok(look)
+        // The last apply changes sizes in the same breath in which it removes a group.
+        Ok(self.sampler.latest().unwrap_or(look))
     }
 
     /// Waits until no terragrunt has run for two seconds.
