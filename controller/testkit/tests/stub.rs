@@ -263,7 +263,7 @@ fn a_roll_is_four_applies_and_the_guard_keeps_the_live_group() {
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
     let change = &shown["resource_changes"][0]["change"];
     assert_eq!(
-        (&change["actions"], &change["after"]["min"]),
+        (&change["actions"], &change["after"]["min_size"]),
         (&json!(["update"]), &json!(0))
     );
     assert_eq!(world.apply().code, Some(0));

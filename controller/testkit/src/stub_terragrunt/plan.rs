@@ -26,9 +26,8 @@ pub(super) struct Inputs {
     pub(super) unexpected: Vec<(String, String)>,
 }
 
-/// An entry of the variable `releases`.
+/// An entry of the variable `releases`. Terraform drops the attributes that the variable's type does not name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Release {
     pub(super) settings: String,
     pub(super) min_size: u32,
@@ -216,9 +215,9 @@ pub(super) fn plan(
 
         let address = group_address(key);
         let (min, max) = release.sizes();
-        let wanted = json!({ "name": name, "min": min, "max": max, "version": "1" });
+        let wanted = json!({ "name": name, "min_size": min, "max_size": max, "launch_template": "1" });
         let live = cloud.groups.get(&name).map(
-            |group| json!({ "name": name, "min": group.min, "max": group.max, "version": group.version }),
+            |group| json!({ "name": name, "min_size": group.min, "max_size": group.max, "launch_template": group.version }),
         );
         let old = state.resources.get(&address);
         let before = if refresh {
