@@ -5,6 +5,7 @@
 //! the demo, its scenes and its sampler. Nothing here is part of the shipped binary, and nothing here reaches
 //! beyond loopback.
 
+pub mod bench;
 pub mod cloud;
 pub mod git_http;
 pub mod lifetime;

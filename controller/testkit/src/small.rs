@@ -228,12 +228,18 @@ impl Small {
 
     /// Starts `amid run` and waits until its socket answers.
     pub fn start(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.until("the socket answers", |small| Ok(small.status().is_ok()))
+    }
+
+    /// Starts `amid run` and does not wait.
+    pub fn spawn(&mut self) -> Result<()> {
         let log = File::create(self.log_path()).context("Failed to create a log file")?;
         let errors = log.try_clone().context("Failed to share a log file")?;
         let mut command = self.command(&["run"]);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         self.amid = Some(Guarded::spawn(&mut command)?);
-        self.until("the socket answers", |small| Ok(small.status().is_ok()))
+        Ok(())
     }
 
     /// A command of `amid` with the configuration.

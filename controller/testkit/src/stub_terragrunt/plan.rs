@@ -215,7 +215,8 @@ pub(super) fn plan(
 
         let address = group_address(key);
         let (min, max) = release.sizes();
-        let wanted = json!({ "name": name, "min_size": min, "max_size": max, "launch_template": "1" });
+        let wanted =
+            json!({ "name": name, "min_size": min, "max_size": max, "launch_template": "1" });
         let live = cloud.groups.get(&name).map(
             |group| json!({ "name": name, "min_size": group.min, "max_size": group.max, "launch_template": group.version }),
         );
