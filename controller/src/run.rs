@@ -9,8 +9,8 @@
 mod accept;
 mod command;
 mod schedule;
+mod sweep;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +24,9 @@ use tokio::time::{Instant, sleep_until};
 use amid_core::decide::Phase;
 use amid_core::model::AppName;
 
-use crate::aws::{Fleet, Scope};
 use crate::fault;
 use crate::git::FetchError;
-use crate::reconcile::{Engine, Passed, is_plainly_steady, pass};
+use crate::reconcile::{Engine, Passed, pass};
 use crate::status::{Asked, Sentence, Status};
 use crate::watch::Watch;
 
@@ -76,7 +75,7 @@ struct Loop {
     fetch_again: bool,
     fetch_began: Instant,
     sweep_began: Instant,
-    sweeping: Option<JoinHandle<anyhow::Result<Vec<Fleet>>>>,
+    sweeping: Option<JoinHandle<anyhow::Result<Vec<sweep::Seen>>>>,
     next_fetch: Instant,
     next_sweep: Instant,
     started: Timestamp,
@@ -171,16 +170,7 @@ impl Loop {
                 now + jittered(Duration::from_secs(self.engine.config.repository.poll.0));
         }
         if self.next_sweep <= now && self.sweeping.is_none() && self.engine.accepted().is_some() {
-            let engine = Arc::clone(&self.engine);
-            self.sweep_began = now;
-            self.sweeping = Some(tokio::spawn(async move {
-                let mut fleets = Vec::new();
-                for place in &engine.places {
-                    fleets.push(place.aws.fleet(Scope::All).await?);
-                }
-                Ok(fleets)
-            }));
-            self.next_sweep = now + Duration::from_secs(self.engine.config.sweep.0);
+            self.start_sweep(now);
         }
         for app in self.schedule.take_due(now) {
             let (engine, slot) = (Arc::clone(&self.engine), self.engine.slot(&app));
@@ -229,102 +219,6 @@ impl Loop {
                 }
                 self.fetch_error = Some(words);
                 Ok(())
-            }
-        }
-    }
-
-    /// Gives a pass to every app that is not plainly as desired.
-    fn swept(&mut self, swept: Result<anyhow::Result<Vec<Fleet>>, tokio::task::JoinError>) {
-        self.dirty = true;
-        let fleets = match swept {
-            Ok(Ok(fleets)) => fleets,
-            Ok(Err(error)) => {
-                tracing::warn!("Failed to look at AWS: {error:#}");
-                return;
-            }
-            Err(error) => {
-                tracing::error!("Failed to look at AWS: {error}");
-                return;
-            }
-        };
-        let Some(accepted) = self.engine.accepted() else {
-            return;
-        };
-        let now = self.engine.now();
-        let mut apps: BTreeSet<AppName> = accepted.apps.keys().cloned().collect();
-        apps.extend(fleets.iter().flat_map(|fleet| fleet.apps.keys().cloned()));
-        // An app whose manifest went and whose groups are gone is forgotten.
-        apps.extend(self.engine.all_slots().iter().map(|slot| slot.app.clone()));
-        for strange in fleets.iter().flat_map(|fleet| &fleet.strange) {
-            tracing::debug!(
-                group = strange,
-                "A group carries the tag `amid:app`, but names no app and release"
-            );
-        }
-        for app in apps {
-            let groups = self
-                .engine
-                .config
-                .target(&app)
-                .and_then(|index| fleets.get(index)?.apps.get(&app))
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let wish = accepted.apps.get(&app);
-            if wish.is_none() && groups.is_empty() {
-                self.forget(&app);
-                continue;
-            }
-            let manifest = wish.and_then(|wish| wish.manifest());
-            let slot = self.engine.slot(&app);
-            let calm = {
-                let state = slot.state();
-                state.history.open.is_none()
-                    && state.phase == Phase::Steady
-                    && state.held.is_empty()
-                    && state
-                        .made
-                        .as_ref()
-                        .is_none_or(|made| made.memory.roll.is_none())
-                    && (state.history.checked.is_none() || state.history.checked == accepted.code)
-            };
-            match manifest {
-                Some(manifest) if calm && is_plainly_steady(manifest, groups) => {
-                    self.engine.show_steady(&slot, manifest, groups, now);
-                }
-                _ => self.schedule.due(&app, Instant::now()),
-            }
-        }
-        self.swept = Some(now);
-        self.engine.metrics.sweep(self.sweep_began.elapsed());
-        self.audit();
-        fault::point("swept");
-    }
-
-    fn forget(&mut self, app: &AppName) {
-        self.schedule.forget(app);
-        let mut slots = self
-            .engine
-            .slots
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        slots.remove(app);
-    }
-
-    /// Now and then every app is looked at closely, steady or not: only then
-    /// images of instances are asked for.
-    fn audit(&mut self) {
-        let due = self.schedule.audit(
-            Instant::now(),
-            Duration::from_secs(self.engine.config.sweep.0),
-        );
-        if due && self.engine.config.targets.len() <= 64 {
-            for slot in self
-                .engine
-                .all_slots()
-                .iter()
-                .take(schedule::AUDITED_AT_ONCE)
-            {
-                self.schedule.due(&slot.app, Instant::now());
             }
         }
     }

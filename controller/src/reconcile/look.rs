@@ -61,6 +61,10 @@ pub fn is_plainly_steady(manifest: &Manifest, groups: &[Group]) -> bool {
         && (manifest.health.kind == HealthKind::None || !group.target_groups.is_empty())
         && group.in_service() >= group.desired
         && !group.deleting
+        && group
+            .instances
+            .iter()
+            .all(|instance| instance.ami.as_ref().is_none_or(|ami| *ami == manifest.ami))
 }
 
 /// Looks.

@@ -8,9 +8,6 @@ use tokio::time::Instant;
 
 use amid_core::model::AppName;
 
-/// Apps that one audit looks at.
-pub(super) const AUDITED_AT_ONCE: usize = 50;
-
 /// Which app gets a pass when.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
@@ -76,13 +73,11 @@ impl Schedule {
         self.failures.remove(app);
     }
 
-    /// Whether it is time for an audit; every tenth sweep, at least a minute
-    /// apart unless sweeps are quicker than that by much.
-    pub(super) fn audit(&mut self, now: Instant, sweep: Duration) -> bool {
-        let every = sweep * 3;
-        let due = self
-            .audited
-            .is_none_or(|audited| now.duration_since(audited) >= every);
+    /// Whether it is time for an audit: never at the first sweep, then `every`
+    /// so often.
+    pub(super) fn audit(&mut self, now: Instant, every: Duration) -> bool {
+        let audited = *self.audited.get_or_insert(now);
+        let due = now.duration_since(audited) >= every;
         if due {
             self.audited = Some(now);
         }
