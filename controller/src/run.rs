@@ -325,6 +325,10 @@ impl Loop {
             repository: crate::status::Repository {
                 url: crate::git::without_user(&repository.url),
                 branch: repository.branch.clone(),
+                problems: accepted
+                    .as_ref()
+                    .map(|accepted| accepted.problems.clone())
+                    .unwrap_or_default(),
                 accepted: accepted.map(|accepted| accepted.commit.to_string()),
                 fetched: self.fetched,
                 error: self.fetch_error.clone(),

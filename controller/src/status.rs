@@ -39,6 +39,9 @@ pub struct Repository {
     pub error: Option<String>,
     /// What stands in the way of a newer commit.
     pub held: Option<Sentence>,
+    /// Files below `desired/` that are no app's, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// One app.

@@ -28,6 +28,9 @@ pub fn status(status: &Status, now: Timestamp, out: &mut impl Write) -> std::io:
             writeln!(out, "        {frees}")?;
         }
     }
+    for problem in &repository.problems {
+        writeln!(out, "  not taken: {problem}")?;
+    }
     let width = status
         .apps
         .iter()

@@ -10,7 +10,9 @@
     reason = "a tool for tests: it starts programs and reads clocks and the environment"
 )]
 
+pub mod bench;
 pub mod cloud;
+pub mod git_http;
 pub mod lifetime;
 pub mod moto;
 pub mod proxy;
@@ -18,6 +20,7 @@ pub mod repo;
 pub mod sampler;
 pub mod scenes;
 mod server;
+pub mod small;
 pub mod standin;
 pub mod stub_terragrunt;
 pub mod timeline;

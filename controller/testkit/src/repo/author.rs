@@ -93,6 +93,11 @@ impl Author {
         self.commit_entry(path, 0o120_000, blob, message)
     }
 
+    /// Commits a file whose content is in the clone's objects already, without a file in the work tree.
+    pub fn commit_blob(&self, path: &str, blob: Oid, message: &str) -> Result<Oid> {
+        self.commit_entry(path, 0o100_644, blob, message)
+    }
+
     /// Commits a submodule that points at a commit of some other repository.
     pub fn commit_submodule(&self, path: &str, commit: Oid, message: &str) -> Result<Oid> {
         self.commit_entry(path, 0o160_000, commit, message)

@@ -1,0 +1,146 @@
+//! The benchmarks behind `make bench`: what is measured, and against which bar.
+//!
+//! Each measures an optimised `amid` as a child process and from the outside: by its socket, by the process
+//! table, by AWS's answers. A bar that is missed is said and is no failure: a figure is to be read, not to be
+//! made pass on one machine. What they need beyond the stub is found by [`crate::world::tools`].
+
+mod fleet;
+mod real;
+pub mod report;
+mod seen;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Result, bail};
+
+use self::report::Row;
+
+/// One benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bench {
+    /// A push to a local repository until its commit is accepted.
+    Push,
+    /// A webhook until the commit is accepted.
+    Webhook,
+    /// A sweep of 1,000 apps that finds nothing to do.
+    Sweep,
+    /// The start of the process until it is ready, with 100 apps.
+    Start,
+    /// A push until the new group exists, against terragrunt by hand.
+    Group,
+    /// The time of a whole roll in which nothing was done or waited for.
+    Roll,
+}
+
+impl Bench {
+    /// All of them.
+    pub const ALL: [Bench; 6] = [
+        Bench::Push,
+        Bench::Webhook,
+        Bench::Sweep,
+        Bench::Start,
+        Bench::Group,
+        Bench::Roll,
+    ];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bench::Push => "push",
+            Bench::Webhook => "webhook",
+            Bench::Sweep => "sweep",
+            Bench::Start => "start",
+            Bench::Group => "group",
+            Bench::Roll => "roll",
+        }
+    }
+
+    /// The benchmark of this name.
+    pub fn find(name: &str) -> Result<Bench> {
+        let found = Bench::ALL.into_iter().find(|bench| bench.name() == name);
+        let Some(found) = found else {
+            let names = Bench::ALL.map(Bench::name).join(", ");
+            bail!("There is no benchmark `{name}`; there are {names}")
+        };
+        Ok(found)
+    }
+}
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub struct Scale {
+    /// The `amid` that is measured.
+    pub amid: PathBuf,
+    /// Pushes that are timed.
+    pub pushes: usize,
+    /// Webhooks that are timed.
+    pub webhooks: usize,
+    /// Apps of the large fleet.
+    pub apps: usize,
+    /// Sweeps of it that are timed.
+    pub sweeps: u64,
+    /// Starts that are timed, and again as many with an empty state directory.
+    pub starts: usize,
+    /// Rolls with the real tools, and as many applies by hand.
+    pub rolls: usize,
+}
+
+impl Scale {
+    /// What RESULTS.md shows.
+    pub fn full(amid: PathBuf) -> Scale {
+        Scale {
+            amid,
+            pushes: 200,
+            webhooks: 100,
+            apps: 1_000,
+            sweeps: 12,
+            starts: 10,
+            rolls: 3,
+        }
+    }
+
+    /// As little as shows that the benchmarks work.
+    pub fn quick(amid: PathBuf) -> Scale {
+        Scale {
+            amid,
+            pushes: 5,
+            webhooks: 3,
+            apps: 120,
+            sweeps: 3,
+            starts: 2,
+            rolls: 1,
+        }
+    }
+}
+
+/// Measures; the rows come in the order of the table.
+pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for one in bench {
+        let scale = scale.clone();
+        let one = *one;
+        match one {
+            Bench::Group | Bench::Roll => continue,
+            Bench::Push | Bench::Webhook | Bench::Sweep | Bench::Start => {}
+        }
+        eprintln!("measuring: {}", one.name());
+        // The small worlds are blocking code.
+        let measured = tokio::task::spawn_blocking(move || match one {
+            Bench::Push => seen::push(&scale),
+            Bench::Webhook => seen::webhook(&scale),
+            Bench::Sweep => fleet::sweep(&scale),
+            _ => fleet::start(&scale),
+        });
+        rows.extend(measured.await??);
+    }
+    let (group, roll) = (bench.contains(&Bench::Group), bench.contains(&Bench::Roll));
+    if group || roll {
+        rows.extend(real::measure(scale, group, roll).await?);
+    }
+    Ok(rows)
+}
+
+/// In milliseconds, for a table.
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

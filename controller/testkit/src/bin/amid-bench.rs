@@ -1,0 +1,97 @@
+//! Measures an optimised `amid` against its bars and writes bench/RESULTS.md; see [`amid_testkit::bench`].
+//!
+//! `amid-bench` measures everything, `amid-bench push sweep` only these two. A missed bar is printed and is no
+//! failure; only a benchmark that could not be measured is one.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use amid_testkit::bench::{self, Bench, Scale, report};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+/// Measure amid against its bars.
+#[derive(Debug, Parser)]
+struct Args {
+    /// push, webhook, sweep, start, group, roll; all without any
+    names: Vec<String>,
+    /// Only a few samples of each, to see that the benchmarks work; nothing is written
+    #[arg(long)]
+    quick: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match measure(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(args: Args) -> Result<()> {
+    let mut wanted = Vec::new();
+    for name in &args.names {
+        wanted.push(Bench::find(name)?);
+    }
+    if wanted.is_empty() {
+        wanted = Bench::ALL.to_vec();
+    }
+    let amid = amid()?;
+    let scale = if args.quick {
+        Scale::quick(amid)
+    } else {
+        Scale::full(amid)
+    };
+    let path = PathBuf::from("bench/RESULTS.md");
+    let order = Bench::ALL.map(Bench::name);
+    let mut rows = Vec::new();
+    // One that cannot be measured costs none of the others its figures.
+    let mut broken = None;
+    for part in parts(&wanted) {
+        match bench::measure(&part, &scale).await {
+            Ok(measured) => {
+                if !args.quick {
+                    report::write(&path, &measured, &order)?;
+                }
+                rows.extend(measured);
+            }
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                broken = Some(error);
+            }
+        }
+    }
+    println!("{}", report::table(&rows));
+    let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
+    println!("bars missed: {missed}");
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// What is measured together: the two that need the real tools share one world.
+fn parts(wanted: &[Bench]) -> Vec<Vec<Bench>> {
+    let is_real = |bench: &Bench| matches!(bench, Bench::Group | Bench::Roll);
+    let (real, small): (Vec<Bench>, Vec<Bench>) = wanted.iter().partition(|bench| is_real(bench));
+    let mut parts: Vec<Vec<Bench>> = small.into_iter().map(|bench| vec![bench]).collect();
+    if !real.is_empty() {
+        parts.push(real);
+    }
+    parts
+}
+
+fn amid() -> Result<PathBuf> {
+    let beside = std::env::current_exe()
+        .context("Failed to learn where this program lies")?
+        .with_file_name("amid");
+    let amid = std::env::var_os("AMID_BIN").map_or(beside, PathBuf::from);
+    ensure!(
+        amid.is_file(),
+        "There is no amid at {}: run `make bench`, which builds it",
+        amid.display()
+    );
+    Ok(amid)
+}
