@@ -94,7 +94,11 @@ impl World {
             secrets: None,
             user_data: None,
             health: Health {
-                kind: rng.pick(&[HealthKind::LoadBalancer, HealthKind::LoadBalancer, HealthKind::None]),
+                kind: rng.pick(&[
+                    HealthKind::LoadBalancer,
+                    HealthKind::LoadBalancer,
+                    HealthKind::None,
+                ]),
                 timeout: Seconds(300),
             },
             roll: Roll {
@@ -120,7 +124,10 @@ impl World {
             commits: 0,
             launches: BTreeMap::new(),
             images,
-            aws: Aws { slow: 100, ..Aws::default() },
+            aws: Aws {
+                slow: 100,
+                ..Aws::default()
+            },
             unit: Unit::default(),
             history: AppHistory::default(),
             journal: Vec::new(),
@@ -173,7 +180,9 @@ impl World {
                 // "… or delete it".
                 Reason::UnknownGroup { name } => {
                     let app = &self.app;
-                    self.aws.groups.retain(|key, _| app.group_name(key) != *name);
+                    self.aws
+                        .groups
+                        .retain(|key, _| app.group_name(key) != *name);
                 }
                 // "… or try it again with `amid restart`": it was the weather.
                 Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
@@ -211,9 +220,21 @@ impl World {
         let m = &self.manifest;
         let text = format!(
             "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
-            self.commit.short(), m.ami, m.min_size, m.max_size, m.roll.canary, m.roll.strategy,
-            m.roll.bake, m.on_failure, m.health.kind, m.suspend.is_some(),
-            match self.file { File::Fine => "fine", File::Damaged => "damaged", File::Deleted => "deleted" },
+            self.commit.short(),
+            m.ami,
+            m.min_size,
+            m.max_size,
+            m.roll.canary,
+            m.roll.strategy,
+            m.roll.bake,
+            m.on_failure,
+            m.health.kind,
+            m.suspend.is_some(),
+            match self.file {
+                File::Fine => "fine",
+                File::Damaged => "damaged",
+                File::Deleted => "deleted",
+            },
         );
         self.note(|| text);
         self.record(Event::Asked {
@@ -271,7 +292,10 @@ impl World {
     fn change_manifest(&mut self) {
         let m = &mut self.manifest;
         match self.rng.below(12) {
-            0..=4 => { let n = self.rng.below(5) as usize; m.ami = self.images[n].0.clone(); }
+            0..=4 => {
+                let n = self.rng.below(5) as usize;
+                m.ami = self.images[n].0.clone();
+            }
             5 => {
                 let value = EnvValue::Integer(self.rng.below(3).into());
                 m.env = Some(BTreeMap::from([("A".to_owned(), value)]));
@@ -348,7 +372,9 @@ impl World {
                 user: "anna".to_owned(),
             });
         } else {
-            self.record(Event::Resumed { user: "anna".to_owned() });
+            self.record(Event::Resumed {
+                user: "anna".to_owned(),
+            });
         }
     }
 
@@ -376,7 +402,10 @@ impl World {
                 manifest: Box::new(self.manifest.clone()),
                 commit: self.commit.clone(),
             },
-            File::Damaged => Desired::Invalid { problems: 1, first: String::new() },
+            File::Damaged => Desired::Invalid {
+                problems: 1,
+                first: String::new(),
+            },
             File::Deleted => Desired::Missing,
         }
     }
@@ -384,9 +413,15 @@ impl World {
     fn observe(&self) -> Observed {
         let settings = self.manifest.settings();
         let key = settings.key();
-        let live = self.unit.releases.values().any(|made| made.settings == settings);
+        let live = self
+            .unit
+            .releases
+            .values()
+            .any(|made| made.settings == settings);
         let mut observed = Observed {
-            groups: self.aws.look(&self.app, self.manifest.health.kind, self.now),
+            groups: self
+                .aws
+                .look(&self.app, self.manifest.health.kind, self.now),
             has_state: self.unit.exists,
             code: Some(self.code.to_string()),
             ..Observed::default()
@@ -434,16 +469,34 @@ impl World {
                 .groups
                 .iter()
                 .map(|(key, g)| {
-                    format!("{key} {}-{} of {} {:?}: {} healthy of {}", g.min, g.max, g.desired, g.quality, g.healthy(), g.machines.len())
+                    format!(
+                        "{key} {}-{} of {} {:?}: {} healthy of {}",
+                        g.min,
+                        g.max,
+                        g.desired,
+                        g.quality,
+                        g.healthy(),
+                        g.machines.len()
+                    )
                 })
                 .collect();
             let steps: Vec<String> = plan.steps.iter().map(|s| s.reason().to_string()).collect();
             let held: Vec<String> = plan.held.iter().map(ToString::to_string).collect();
-            let state = plan.state.as_ref().map(ToString::to_string).unwrap_or_default();
+            let state = plan
+                .state
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let phase = plan.phase.label();
-            self.note(|| format!("[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}", groups.join(" · ")));
+            self.note(|| {
+                format!(
+                    "[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}",
+                    groups.join(" · ")
+                )
+            });
         }
-        self.laws.plan(&plan, &desired, &observed, &self.history, self.now);
+        self.laws
+            .plan(&plan, &desired, &observed, &self.history, self.now);
         for event in plan.record.clone() {
             self.record(event);
         }
@@ -463,7 +516,10 @@ impl World {
     }
 
     fn retry_waits(&self) -> bool {
-        self.history.retry.as_ref().is_some_and(|retry| retry.is_ahead(self.now))
+        self.history
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.is_ahead(self.now))
     }
 
     fn perform(&mut self, desired: &Desired, apply: &Apply) -> bool {
@@ -507,7 +563,9 @@ impl World {
         let images = &self.images;
         let before = self.aws.clone();
         let quality = |made: &Made| {
-            made.settings.ami().map_or(Quality::Bad, |ami| quality(images, &ami))
+            made.settings
+                .ami()
+                .map_or(Quality::Bad, |ami| quality(images, &ami))
         };
         let done = self
             .unit
@@ -524,7 +582,9 @@ impl World {
             });
             if done {
                 self.attempts = 0;
-                self.record(Event::Checked { code: self.code.to_string() });
+                self.record(Event::Checked {
+                    code: self.code.to_string(),
+                });
             } else {
                 self.attempts += 1;
                 self.record(Event::Retry {
@@ -563,7 +623,8 @@ impl World {
             return true;
         }
         let Some(older) = self.launches.get(&revert.to).cloned() else {
-            self.laws.broken("a revert to what git never asked for".to_owned());
+            self.laws
+                .broken("a revert to what git never asked for".to_owned());
             return false;
         };
         launch_fields(&mut self.manifest, &older);
