@@ -326,9 +326,14 @@ impl Run<'_> {
         let words = error.to_string();
         let held = match &error {
             RunError::StateLocked(lock) => {
-                let unlocked = self.engine.runner.break_own_lock(&self.unit, lock).await;
-                if matches!(unlocked, Ok(Unlocked::Broken)) {
-                    return Ok(Performed::NotNow);
+                match self.engine.runner.break_own_lock(&self.unit, lock).await {
+                    Ok(Unlocked::Broken) => return Ok(Performed::NotNow),
+                    Ok(Unlocked::Kept(why)) => {
+                        tracing::info!(app = %self.slot.app, lock = lock.id, "{}: the state lock is left alone: {why}", self.slot.app);
+                    }
+                    Err(error) => {
+                        tracing::warn!(app = %self.slot.app, lock = lock.id, "{}: failed to break the state lock: {error}", self.slot.app);
+                    }
                 }
                 Some(Reason::StateLocked {
                     who: lock.who.clone(),

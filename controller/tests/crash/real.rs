@@ -1,7 +1,8 @@
 //! One roll with real terragrunt, terraform and provider, against moto, that is killed six times.
 //!
 //! Each `amid` dies at its own point and the next one goes on from what is there, so that a whole new world a
-//! point is not needed. It takes some minutes and 2 GB, and runs only where asked for: `make test-crash` does.
+//! point is not needed. It takes some minutes and 2 GB, and must not run beside the other crash tests: while a
+//! person's terraform runs on the machine, as that of this world does at first, `amid` breaks no lock.
 
 use std::path::Path;
 
