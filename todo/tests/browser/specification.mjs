@@ -209,11 +209,11 @@ export const specification = {
   'a todo that no longer fits the filter disappears': async ({ todo }) => {
     await todo.add('a', 'b');
     await todo.show('Active');
-    await todo.toggle(0).check();
+    await todo.toggle(0).click();
     await todo.showsTitles('b');
     await todo.show('Completed');
     await todo.showsTitles('a');
-    await todo.toggle(0).uncheck();
+    await todo.toggle(0).click();
     await todo.showsTitles();
   },
 
