@@ -228,11 +228,28 @@ function dropUnsent(key) {
   save(UNSENT, state.unsent);
 }
 
-const patch = (todo, body) => async () => {
-  const response = await ask('PATCH', `/todos/${todo.id}`, { body });
-  if (response.status === 404) forget(todo);
-  else Object.assign(todo, await response.json());
-};
+/** How many requests about a todo are under way, and the last of them. */
+const queues = new WeakMap();
+
+/** Changes of one todo go out one after the other, so that the last one wins. */
+function patch(todo, body) {
+  return () => {
+    const queue = queues.get(todo) ?? { length: 0, last: Promise.resolve() };
+    queues.set(todo, queue);
+    queue.length += 1;
+    const sent = queue.last.then(async () => {
+      const response = await ask('PATCH', `/todos/${todo.id}`, { body });
+      if (response.status === 404) return forget(todo);
+      const stored = await response.json();
+      // What the next request will change is shown already.
+      if (queue.length === 1) Object.assign(todo, stored);
+    });
+    queue.last = sent.catch(() => {}).then(() => {
+      queue.length -= 1;
+    });
+    return sent;
+  };
+}
 
 const remove = (todo) => async () => {
   await ask('DELETE', `/todos/${todo.id}`);
@@ -243,8 +260,17 @@ function forget(todo) {
   state.todos = state.todos.filter((other) => other.id !== todo.id);
 }
 
-function toggle(todo, completed) {
-  return change([patch(todo, { completed })]);
+/** Shows the change at once, and takes back what could not be stored. */
+async function setCompleted(todos, completed) {
+  const unsure = new Map(todos.map((todo) => [todo, todo.completed]));
+  for (const todo of todos) todo.completed = completed;
+  render();
+  await change(todos.map((todo) => async () => {
+    await patch(todo, { completed })();
+    unsure.delete(todo);
+  }));
+  for (const [todo, before] of unsure) todo.completed = before;
+  if (unsure.size > 0) render();
 }
 
 async function destroy(todo) {
@@ -260,11 +286,15 @@ async function destroy(todo) {
 
 function startEditing(todo, row) {
   if (todo.key || row.classList.contains('editing')) return;
+  openEdit(row, todo.title).focus();
+}
+
+function openEdit(row, text) {
   row.classList.add('editing');
   const edit = find('.edit', row);
-  edit.value = todo.title;
-  edit.focus();
-  edit.setSelectionRange(edit.value.length, edit.value.length);
+  edit.value = text;
+  edit.setSelectionRange(text.length, text.length);
+  return edit;
 }
 
 function stopEditing(row, focus) {
@@ -287,8 +317,10 @@ async function finishEditing(todo, row, focus) {
       // Not lost: the field opens again with what was typed.
       todo.title = before;
       render();
-      startEditing(todo, row);
-      find('.edit', row).value = typed;
+      const isElsewhere = document.activeElement !== document.body && !row.contains(document.activeElement);
+      const edit = openEdit(row, typed);
+      // Who went on typing elsewhere must not be torn away.
+      if (!isElsewhere) edit.focus();
     }
   }
 }
@@ -406,7 +438,7 @@ function wireRow(row) {
   const edit = find('.edit', row);
   const box = find('.toggle', row);
   const open = () => startEditing(row.todo, row);
-  box.addEventListener('change', () => toggle(row.todo, box.checked));
+  box.addEventListener('change', () => setCompleted([row.todo], box.checked));
   find('label', row).addEventListener('dblclick', open);
   find('.change', row).addEventListener('click', open);
   find('.destroy', row).addEventListener('click', () => destroy(row.todo));
@@ -439,8 +471,7 @@ page.input.addEventListener('input', () => save(DRAFT, page.input.value));
 
 page.all.addEventListener('change', () => {
   const completed = page.all.checked;
-  const wrong = state.todos.filter((todo) => todo.completed !== completed);
-  change(wrong.map((todo) => patch(todo, { completed })));
+  setCompleted(state.todos.filter((todo) => todo.completed !== completed), completed);
 });
 
 page.clear.addEventListener('click', async () => {

@@ -167,7 +167,7 @@ export const beyond = {
     await todo.settled();
     assert.ok(!(await todo.news.isVisible()));
     await server.stop();
-    await server.start('--ami=ami-one', '--release-version=1.0.0');
+    await server.start();
   },
 
   'a list of many pages is shown whole': async ({ todo, server }) => {
@@ -177,6 +177,6 @@ export const beyond = {
     for (const title of titles) await server.send('POST', '/todos', { title });
     await todo.showsTitles(...titles);
     await server.stop();
-    await server.start('--ami=ami-one', '--release-version=1.0.0');
+    await server.start();
   },
 };

@@ -71,10 +71,12 @@ export async function startDatabase() {
 }
 
 export class Server {
-  constructor(databaseUrl) {
+  constructor(databaseUrl, usual) {
     this.databaseUrl = databaseUrl;
+    this.usual = usual;
   }
 
+  /** Starts it with its usual flags, or with others. */
   async start(...flags) {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
@@ -83,7 +85,7 @@ export class Server {
       '--metrics-listen=127.0.0.1:0',
       `--database-url=${this.databaseUrl}`,
       '--allow-delete-all=true',
-      ...flags,
+      ...(flags.length > 0 ? flags : this.usual),
     ]);
     await until('the server is ready', async () => (await fetch(`${this.url}/readyz`)).ok);
   }

@@ -11,7 +11,7 @@ const RELEASE = ['--ami=ami-one', '--release-version=1.0.0'];
 
 async function runOne(browser, server, test) {
   const { run, options } = typeof test === 'function' ? { run: test } : test;
-  if (server.child.exitCode !== null) await server.start(...RELEASE);
+  if (server.child.exitCode !== null) await server.start();
   await server.send('DELETE', '/todos');
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -39,8 +39,8 @@ async function main() {
   const words = process.argv.slice(2);
   const tests = Object.entries({ ...specification, ...beyond })
     .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
-  const server = new Server(await startDatabase());
-  await server.start(...RELEASE);
+  const server = new Server(await startDatabase(), RELEASE);
+  await server.start();
   const browser = await startBrowser();
   let failed = 0;
   for (const [name, test] of tests) {
