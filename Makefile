@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help tools build demo up test lint test-unit test-terraform test-crash test-e2e bench fmt clean
+.PHONY: help tools build demo up todo test lint test-unit test-todo test-terraform test-crash test-e2e bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -25,6 +25,9 @@ demo: tools ## the life of an app in five minutes, on this machine alone
 up: tools ## the demo's world without its script, until Ctrl-C
 	@scripts/scenes.sh up
 
+todo: ## the sample app with a database, until Ctrl-C
+	@todo/scripts/run.sh
+
 test: tools ## every check there is
 	@scripts/test.sh
 
@@ -33,6 +36,9 @@ lint: tools ## formatting, clippy, documentation, shell scripts
 
 test-unit: tools ## the Rust tests
 	@scripts/test-unit.sh
+
+test-todo: tools ## the sample app against its OpenAPI document and in a browser
+	@scripts/test-todo.sh
 
 test-terraform: tools ## the modules' own tests, with mocked providers
 	@scripts/test-terraform.sh
