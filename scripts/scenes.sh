@@ -21,4 +21,24 @@ if [[ $1 == e2e ]]; then
 fi
 cargo build --workspace --quiet
 
-AMID_BIN=$debug/amid exec "$debug/amid-demo" "$@"
+export AMID_BIN=$debug/amid
+[[ $1 == e2e ]] || exec "$debug/amid-demo" "$@"
+
+# Scenes wait for real programs with real limits of time. One that fails beside
+# others on a busy machine is played once more, alone, and that counts; which
+# ones did stands in the output.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+count() { awk -v field="$1" '/^[0-9]+ passed, [0-9]+ failed$/ { n = field == 1 ? $1 : $3 } END { print n == "" ? field - 1 : n }' "$log"; }
+if "$debug/amid-demo" "$@" | tee "$log"; then
+  exit 0
+fi
+mapfile -t again < <(sed -nE 's/^ +([a-z-]+) +✗ .*/\1/p' "$log" | sort -u)
+((${#again[@]} > 0 && ${#again[@]} <= 4)) || exit 1
+passed=$(count 1)
+say ""
+say "failed beside others, and played once more, alone: ${again[*]}"
+AMID_E2E_JOBS=1 "$debug/amid-demo" e2e "${again[@]}" | tee "$log" || true
+passed=$((passed + $(count 1)))
+failed=$(count 2)
+summary

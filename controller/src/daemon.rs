@@ -128,6 +128,8 @@ pub async fn serve(
             systemd::status(words);
             if words.starts_with("stopping") {
                 systemd::stopping();
+                // An apply is worth waiting for; the grace is ours to end.
+                systemd::extend_timeout(STUCK);
             } else if !ready && seen.borrow().swept.is_some() {
                 ready = true;
                 systemd::ready();

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Context;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use amid_core::history::{Event, back_off, later};
@@ -22,6 +22,9 @@ use crate::desired::Accepted;
 use crate::fault;
 use crate::metrics::labels::RunCommand;
 use crate::terragrunt::{Kind, PlanOptions, Planned, Priority, RunError, Unit, Unlocked, Vars};
+
+/// Time between two looks at a state lock that somebody holds.
+const LOCKED: SignedDuration = SignedDuration::from_secs(10);
 
 /// How a step ended.
 #[derive(Debug)]
@@ -362,6 +365,9 @@ impl Run<'_> {
             {
                 now
             }
+            // A lock goes when its owner does, and our own dead child's is
+            // broken once that is proved: waiting longer each time helps nobody.
+            RunError::StateLocked(_) => later(now, LOCKED),
             _ => later(now, back_off(attempt)),
         };
         tracing::warn!(app = %self.slot.app, attempt, "{}: {} failed: {words}", self.slot.app, self.apply.kind.label());

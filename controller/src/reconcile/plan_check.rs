@@ -171,7 +171,7 @@ mod tests {
             ("module.app.aws_x.y[\"a\"]", "aws_x.y[\"a\"]"),
             ("module.app.module.releases.aws_x.y", "aws_x.y"),
             ("module.app[\"eu.west\"].aws_x.y", "aws_x.y"),
-            ("module.odd", "odd"),
+            ("module.odd", "module.odd"),
         ] {
             assert_eq!(without_module(address), rest);
         }

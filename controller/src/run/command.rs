@@ -83,6 +83,7 @@ impl Loop {
             if let Ok(mut heads) = self.engine.approved_heads.lock() {
                 heads.insert(hold.to_owned());
             }
+            self.write_down(hold, user)?;
             tracing::warn!(
                 hold,
                 user,
@@ -95,6 +96,7 @@ impl Loop {
         }
         if let Some(app) = hold.strip_prefix("errored-state:") {
             let slot = self.known(app)?;
+            self.write_down(hold, user)?;
             return self.clear_errored(&slot);
         }
         let slot = self
@@ -128,6 +130,22 @@ impl Loop {
             "{hold} of {} is approved until {until:.0}, for exactly that plan",
             slot.app
         ))
+    }
+
+    /// An approval that is about no plan of an app.
+    fn write_down(&self, hold: &str, user: &str) -> Result<(), String> {
+        let mut journal = self
+            .engine
+            .journal
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        journal
+            .append(
+                self.engine.now(),
+                &serde_json::json!({ "approved": hold, "user": user }),
+            )
+            .map(|_| ())
+            .map_err(|error| format!("Failed to write the journal: {error:#}"))
     }
 
     fn clear_errored(&mut self, slot: &std::sync::Arc<Slot>) -> Result<String, String> {

@@ -27,9 +27,9 @@ use super::{
 };
 
 /// How long a start may take until `/readyz` answers 200.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a stop by SIGTERM may take before SIGKILL.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(40);
 /// No page of `amid` is larger.
 const LARGEST_PAGE: u64 = 16 << 20;
 

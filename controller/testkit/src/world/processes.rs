@@ -52,8 +52,7 @@ impl Process {
 
     /// The program's name without its folder.
     pub fn program(&self) -> &str {
-        let first = self.args.first().map_or("", String::as_str);
-        first.rsplit('/').next().unwrap_or(first)
+        name(&self.args)
     }
 
     /// Sends SIGKILL, if it is still the same process.
@@ -91,13 +90,11 @@ fn stat(pid: i32) -> Option<Stat> {
 
 /// One process by its id, none where it ended.
 pub fn process(pid: i32) -> Option<Process> {
+    with_args(pid, args(pid)?)
+}
+
+fn with_args(pid: i32, args: Vec<String>) -> Option<Process> {
     let stat = stat(pid).filter(|stat| !stat.ended)?;
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let args = line
-        .split(|byte| *byte == 0)
-        .filter(|arg| !arg.is_empty())
-        .map(|arg| String::from_utf8_lossy(arg).into_owned())
-        .collect();
     Some(Process {
         pid,
         parent: stat.parent,
@@ -107,8 +104,23 @@ pub fn process(pid: i32) -> Option<Process> {
     })
 }
 
-/// Every process that belongs to `folder`, except this one.
-pub fn below(folder: &Path) -> Vec<Process> {
+fn args(pid: i32) -> Option<Vec<String>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let args = line
+        .split(|byte| *byte == 0)
+        .filter(|arg| !arg.is_empty())
+        .map(|arg| String::from_utf8_lossy(arg).into_owned());
+    Some(args.collect())
+}
+
+/// The name of a program without its folder.
+fn name(args: &[String]) -> &str {
+    let first = args.first().map_or("", String::as_str);
+    first.rsplit('/').next().unwrap_or(first)
+}
+
+/// The ids of all processes but this one.
+fn pids() -> Vec<i32> {
     let own = std::process::id();
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
@@ -117,9 +129,22 @@ pub fn below(folder: &Path) -> Vec<Process> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid: &i32| u32::try_from(*pid) != Ok(own))
-        .filter_map(process)
-        .filter(|process| process.belongs_to(folder))
         .collect()
+}
+
+/// Every process that belongs to `folder`, except this one.
+pub fn below(folder: &Path) -> Vec<Process> {
+    let all = pids().into_iter().filter_map(process);
+    all.filter(|process| process.belongs_to(folder)).collect()
+}
+
+/// Every terragrunt that belongs to `folder`. Asked ten times a second, so it reads no more than it has to.
+fn terragrunts(folder: &Path) -> Vec<Process> {
+    let all = pids().into_iter().filter_map(|pid| {
+        let args = args(pid).filter(|args| name(args).starts_with("terragrunt"))?;
+        with_args(pid, args)
+    });
+    all.filter(|process| process.belongs_to(folder)).collect()
 }
 
 /// Kills whatever belongs to `folder` until nothing does, for at most five seconds.
@@ -212,10 +237,7 @@ async fn keep_looking(folder: PathBuf, seen: Arc<Mutex<BTreeMap<(i32, u64), Run>
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        let mut running: Vec<Process> = below(&folder)
-            .into_iter()
-            .filter(|process| process.program().starts_with("terragrunt"))
-            .collect();
+        let mut running = terragrunts(&folder);
         // A child of terragrunt is terragrunt by name until it has become terraform.
         let pids: BTreeSet<i32> = running.iter().map(|process| process.pid).collect();
         running.retain(|process| !pids.contains(&process.parent));

@@ -30,10 +30,10 @@ use crate::{
     timeline::Scribe,
 };
 
-/// A whole roll, on a machine that does other things as well.
-pub const ROLL: Duration = Duration::from_secs(240);
+/// A whole roll, even on a machine that does ten other things: a limit costs time only where something failed.
+pub const ROLL: Duration = Duration::from_secs(600);
 /// One apply, or what `amid` sees by itself: a poll, a sweep.
-pub const SOON: Duration = Duration::from_secs(120);
+pub const SOON: Duration = Duration::from_secs(180);
 /// How long a thing that must not happen gets to happen: two sweeps.
 pub const QUIET: Duration = Duration::from_secs(12);
 /// How often git and other things outside the sampler are asked.
@@ -111,6 +111,8 @@ impl<'w> Stage<'w> {
             "repository": { "url": bare.path(), "branch": "main", "poll": "1s", "author": "amid <amid@localhost>" },
             "state_dir": state,
             "sweep": "5s",
+            // A scene that fails in the middle of an apply is not to wait for it.
+            "stop_grace": "20s",
             "terragrunt": {
                 "binary": world.tools.terragrunt,
                 "terraform": world.tools.terraform,
