@@ -1,10 +1,14 @@
-//! The series of apps: computed from the snapshot, gone with the app.
+//! The series of apps: written from the snapshot at each scrape, gone with the
+//! app.
 //!
-//! All gauges of apps are rewritten together under one lock that a scrape
-//! takes too, so no scrape sees a half of them. The one counter with an app's
-//! name keeps counting as long as the app is there.
+//! A thousand apps have some twenty thousand series. Kept as gauges they would
+//! take more memory than all the rest of the daemon and a good part of its
+//! loop's time; so only the few values are kept and the text is written when
+//! somebody asks. The one counter with an app's name keeps counting as long as
+//! the app is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Display, Write};
 
 use amid_core::decide::Phase;
 use amid_core::history::Outcome;
@@ -12,53 +16,61 @@ use amid_core::history::Outcome;
 use super::{MAX_APPS, MAX_HOLDS, Metrics, lock, seconds};
 use crate::status::{App, Release, Status};
 
+/// What the series of all apps are written from, by app.
+#[derive(Debug, Default)]
+pub(super) struct Apps {
+    shown: BTreeMap<String, Shown>,
+    rolls: BTreeMap<String, [u64; Outcome::ALL.len()]>,
+}
+
+/// The values of one app.
+#[derive(Debug)]
+struct Shown {
+    phase: Phase,
+    since: f64,
+    as_desired: bool,
+    held: BTreeSet<String>,
+    desired: u32,
+    in_service: u32,
+    healthy: u32,
+}
+
 impl Metrics {
     /// A commit came to its end for `app`.
     pub fn outcome(&self, app: &str, outcome: Outcome) {
         let mut apps = lock(&self.apps);
-        if !apps.contains(app) {
-            if apps.len() >= MAX_APPS {
-                return;
-            }
-            // The next snapshot takes it away again if it has no such app.
-            apps.insert(app.to_owned());
+        if !apps.rolls.contains_key(app) && apps.rolls.len() >= MAX_APPS {
+            return;
         }
-        self.rolls.with_label_values(&[app, outcome.label()]).inc();
+        // The next snapshot takes it away again if it has no such app.
+        let counts = apps.rolls.entry(app.to_owned()).or_default();
+        let at = Outcome::ALL.iter().position(|one| *one == outcome);
+        if let Some(count) = at.and_then(|at| counts.get_mut(at)) {
+            *count = count.saturating_add(1);
+        }
     }
 
     /// Makes the gauges say what `status` says, and drops the series of apps
     /// that are gone.
     pub fn observe_status(&self, status: &Status) {
-        let mut apps = lock(&self.apps);
         let shown = &status.apps[..status.apps.len().min(MAX_APPS)];
         let hidden = status.apps.len() - shown.len();
         self.apps_not_shown
             .set(i64::try_from(hidden).unwrap_or(i64::MAX));
-
-        self.app_info.reset();
-        self.app_since.reset();
-        self.app_as_desired.reset();
-        self.app_held.reset();
-        self.app_desired.reset();
-        self.app_in_service.reset();
-        self.app_healthy.reset();
-        for app in shown {
-            self.observe_app(app);
-        }
-
-        let now: BTreeSet<String> = shown.iter().map(|app| app.app.clone()).collect();
-        for gone in apps.difference(&now) {
-            for outcome in Outcome::ALL {
-                // An app that never had an outcome has no such series.
-                let _ = self.rolls.remove_label_values(&[gone, outcome.label()]);
+        {
+            let mut apps = lock(&self.apps);
+            let apps = &mut *apps;
+            apps.shown = shown
+                .iter()
+                .map(|app| (app.app.clone(), Shown::of(app)))
+                .collect();
+            apps.rolls.retain(|app, _| apps.shown.contains_key(app));
+            for app in apps.shown.keys() {
+                if !apps.rolls.contains_key(app) {
+                    apps.rolls.insert(app.clone(), Default::default());
+                }
             }
         }
-        for app in &now {
-            for outcome in Outcome::ALL {
-                self.rolls.with_label_values(&[app, outcome.label()]);
-            }
-        }
-        *apps = now;
 
         let repository = &status.repository;
         self.repository_readable.set(i64::from(
@@ -71,40 +83,115 @@ impl Metrics {
             self.swept.set(seconds(swept));
         }
     }
+}
 
-    fn observe_app(&self, app: &App) {
-        let name = app.app.as_str();
-        for phase in Phase::ALL {
-            self.app_info
-                .with_label_values(&[name, phase.label()])
-                .set(i64::from(*phase == app.phase));
+impl Shown {
+    fn of(app: &App) -> Self {
+        let sum =
+            |of: fn(&Release) -> u32| app.releases.iter().map(of).fold(0, u32::saturating_add);
+        let held = app.held.iter().take(MAX_HOLDS);
+        Self {
+            phase: app.phase,
+            since: seconds(app.since),
+            as_desired: as_desired(app),
+            held: held.map(|hold| word(&hold.label).to_owned()).collect(),
+            desired: sum(|release| release.desired),
+            in_service: sum(|release| release.in_service),
+            healthy: sum(|release| release.healthy),
         }
-        self.app_since
-            .with_label_values(&[name])
-            .set(seconds(app.since));
-        self.app_as_desired
-            .with_label_values(&[name])
-            .set(i64::from(as_desired(app)));
-        for hold in app.held.iter().take(MAX_HOLDS) {
-            self.app_held
-                .with_label_values(&[name, word(&hold.label)])
-                .set(1);
+    }
+}
+
+impl Apps {
+    /// Writes every series, in the text format of Prometheus.
+    pub(super) fn write(&self, text: &mut String) {
+        let mut out = Text(text);
+        out.family(
+            "amid_app_info",
+            "gauge",
+            "1 for the phase that the app is in, 0 for the others.",
+        );
+        for (app, shown) in &self.shown {
+            for phase in Phase::ALL {
+                let is = u8::from(*phase == shown.phase);
+                out.line("amid_app_info", app, Some(("phase", phase.label())), is);
+            }
         }
-        let sum = |of: fn(&Release) -> u32| -> i64 {
-            app.releases
-                .iter()
-                .map(|release| i64::from(of(release)))
-                .sum()
+        out.family(
+            "amid_app_held",
+            "gauge",
+            "1 while something about the app stands still for this reason.",
+        );
+        for (app, shown) in &self.shown {
+            for reason in &shown.held {
+                out.line("amid_app_held", app, Some(("reason", reason)), 1);
+            }
+        }
+        let gauges: [(&str, &str, fn(&Shown) -> f64); 5] = [
+            (
+                "amid_app_phase_start_timestamp_seconds",
+                "When the app came into its phase.",
+                |shown| shown.since,
+            ),
+            (
+                "amid_app_as_desired",
+                "1 when the app's only release is the one that git asks for.",
+                |shown| f64::from(u8::from(shown.as_desired)),
+            ),
+            (
+                "amid_app_desired_instances",
+                "Desired capacity, all of the app's groups together.",
+                |shown| f64::from(shown.desired),
+            ),
+            (
+                "amid_app_in_service_instances",
+                "Instances in service, all of the app's groups together.",
+                |shown| f64::from(shown.in_service),
+            ),
+            (
+                "amid_app_healthy_instances",
+                "Instances in service and healthy in every target group that was asked.",
+                |shown| f64::from(shown.healthy),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            out.family(name, "gauge", help);
+            for (app, shown) in &self.shown {
+                out.line(name, app, None, value(shown));
+            }
+        }
+        out.family(
+            "amid_rolls_total",
+            "counter",
+            "Commits that came to their end, by how.",
+        );
+        for (app, counts) in &self.rolls {
+            for (outcome, count) in Outcome::ALL.iter().zip(counts) {
+                let label = Some(("outcome", outcome.label()));
+                out.line("amid_rolls_total", app, label, count);
+            }
+        }
+    }
+}
+
+/// Lines of the text format.
+struct Text<'a>(&'a mut String);
+
+impl Text<'_> {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// One series. Names and labels are of letters, digits, `-`, `_` and `/`:
+    /// nothing in them needs to be escaped.
+    fn line(&mut self, name: &str, app: &str, label: Option<(&str, &str)>, value: impl Display) {
+        let _ = match label {
+            Some((label, of)) => {
+                writeln!(self.0, "{name}{{app=\"{app}\",{label}=\"{of}\"}} {value}")
+            }
+            None => writeln!(self.0, "{name}{{app=\"{app}\"}} {value}"),
         };
-        self.app_desired
-            .with_label_values(&[name])
-            .set(sum(|release| release.desired));
-        self.app_in_service
-            .with_label_values(&[name])
-            .set(sum(|release| release.in_service));
-        self.app_healthy
-            .with_label_values(&[name])
-            .set(sum(|release| release.healthy));
     }
 }
 

@@ -14,17 +14,13 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use amid_core::decide::Phase;
 use amid_core::step::ApplyKind;
 use anyhow::Result;
 use jiff::Timestamp;
-use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounterVec, IntGauge, Registry, TextEncoder};
 use tokio::sync::watch;
 
 use crate::status::Status;
@@ -58,17 +54,9 @@ const DETECT_BUCKETS: &[f64] = &[
 /// The metrics of one daemon, in a registry of their own.
 pub struct Metrics {
     registry: Registry,
-    /// Apps that have series. Held while gauges of apps are rewritten, so
-    /// that no scrape sees a half of them.
-    apps: std::sync::Mutex<BTreeSet<String>>,
+    /// What the series of apps are written from.
+    apps: std::sync::Mutex<apps::Apps>,
 
-    app_info: IntGaugeVec,
-    app_since: GaugeVec,
-    app_as_desired: IntGaugeVec,
-    app_held: IntGaugeVec,
-    app_desired: IntGaugeVec,
-    app_in_service: IntGaugeVec,
-    app_healthy: IntGaugeVec,
     apps_not_shown: IntGauge,
     repository_readable: IntGauge,
     repository_fetched: Gauge,
@@ -87,7 +75,6 @@ pub struct Metrics {
     fetch_duration: Histogram,
     aws_requests: IntCounterVec,
     webhooks: IntCounterVec,
-    rolls: IntCounterVec,
     roll_duration: Histogram,
     roll_phase: HistogramVec,
     commit_to_detected: Histogram,
@@ -127,43 +114,6 @@ impl Metrics {
         .with_label_values(&[version, revision])
         .set(1);
         let metrics = Self {
-            app_info: make.gauges(
-                "amid_app_info",
-                "1 for the phase that the app is in, 0 for the others.",
-                &["app", "phase"],
-            )?,
-            app_since: make.register(GaugeVec::new(
-                Opts::new(
-                    "amid_app_phase_start_timestamp_seconds",
-                    "When the app came into its phase.",
-                ),
-                &["app"],
-            ))?,
-            app_as_desired: make.gauges(
-                "amid_app_as_desired",
-                "1 when the app's only release is the one that git asks for.",
-                &["app"],
-            )?,
-            app_held: make.gauges(
-                "amid_app_held",
-                "1 while something about the app stands still for this reason.",
-                &["app", "reason"],
-            )?,
-            app_desired: make.gauges(
-                "amid_app_desired_instances",
-                "Desired capacity, all of the app's groups together.",
-                &["app"],
-            )?,
-            app_in_service: make.gauges(
-                "amid_app_in_service_instances",
-                "Instances in service, all of the app's groups together.",
-                &["app"],
-            )?,
-            app_healthy: make.gauges(
-                "amid_app_healthy_instances",
-                "Instances in service and healthy in every target group that was asked.",
-                &["app"],
-            )?,
             apps_not_shown: make.gauge(
                 "amid_apps_not_shown",
                 "Apps without series of their own, because there are too many.",
@@ -231,11 +181,6 @@ impl Metrics {
                 "amid_webhook_requests_total",
                 "Requests to the webhook listener.",
                 &["result"],
-            )?,
-            rolls: make.counters(
-                "amid_rolls_total",
-                "Commits that came to their end, by how.",
-                &["app", "outcome"],
             )?,
             roll_duration: make.histogram(
                 "amid_roll_duration_seconds",
@@ -404,10 +349,11 @@ impl Metrics {
             self.open_fds.set(process.open_fds);
             self.max_fds.set(process.max_fds);
         }
-        let _whole = lock(&self.apps);
-        TextEncoder::new()
+        let mut text = TextEncoder::new()
             .encode_to_string(&self.registry.gather())
-            .unwrap_or_else(|error| format!("# Failed to write the metrics: {error}\n"))
+            .unwrap_or_else(|error| format!("# Failed to write the metrics: {error}\n"));
+        lock(&self.apps).write(&mut text);
+        text
     }
 }
 

@@ -241,6 +241,18 @@ fn names_follow_the_rules_of_prometheus() {
         assert!(family.help().ends_with('.'), "{name}");
         assert!(!name.contains("millis"), "{name}");
     }
+    // The series of apps are written by hand.
+    let text = metrics.render();
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = family.split_once(' ').expect("a name and a kind");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+        assert_eq!(
+            text.matches(&format!("# TYPE {name} ")).count(),
+            1,
+            "{name}"
+        );
+    }
 }
 
 proptest! {

@@ -25,12 +25,16 @@ use crate::{
 /// Apps of the benchmark of starts.
 const FEW: usize = 100;
 const ASK_EVERY: Duration = Duration::from_millis(2);
+/// Where looking costs more.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 const AT_MOST: Duration = Duration::from_secs(300);
 
 pub(super) fn sweep(scale: &Scale) -> Result<Vec<Row>> {
-    let (mut small, _) = world(scale, scale.apps, "2s")?;
+    let (mut small, _) = world(scale, scale.apps, "4s")?;
     small.start()?;
     until(&small, "every app is steady", |small| {
+        // A status of a thousand apps is no small answer: asked for seldom.
+        thread::sleep(LOOK_EVERY);
         let status = small.status()?;
         let apps = status["apps"].as_array();
         let apps = apps.context("The status has no apps")?;
@@ -40,17 +44,11 @@ pub(super) fn sweep(scale: &Scale) -> Result<Vec<Row>> {
     })?;
     let page = small.listener("Metrics and status")?;
     let (mut sweeps, mut calls, mut samples) = (Vec::new(), Vec::new(), Vec::new());
-    let mut before = Swept::read(page)?;
+    // What was asked for until now may have slowed the sweep that is under way.
+    let mut before = Swept::after(page, Swept::read(page)?)?;
     while u64::try_from(samples.len()).unwrap_or(u64::MAX) < scale.sweeps {
         small.standin.reset_counts();
-        let mut now = before;
-        let began = Instant::now();
-        while now.count == before.count {
-            ensure!(began.elapsed() < AT_MOST, "No sweep: {}", small.log_end());
-            thread::sleep(ASK_EVERY * 10);
-            now = Swept::read(page)?;
-        }
-        ensure!(now.count == before.count + 1, "A sweep was missed");
+        let now = Swept::after(page, before)?;
         samples.push((now.seconds - before.seconds) * 1e3);
         let asked: u64 = small.standin.counts().values().sum();
         calls.push(asked);
@@ -202,6 +200,20 @@ struct Swept {
 }
 
 impl Swept {
+    /// Waits for the end of the next sweep.
+    fn after(page: std::net::SocketAddr, before: Swept) -> Result<Swept> {
+        let began = Instant::now();
+        loop {
+            let now = Swept::read(page)?;
+            if now.count > before.count {
+                ensure!(now.count == before.count + 1, "A sweep was missed");
+                return Ok(now);
+            }
+            ensure!(began.elapsed() < AT_MOST, "There was no sweep");
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
     fn read(page: std::net::SocketAddr) -> Result<Swept> {
         let (_, text) = http_get(page, "/metrics")?;
         let value = |name: &str| -> Result<f64> {

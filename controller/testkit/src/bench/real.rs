@@ -102,8 +102,8 @@ pub(super) async fn measure(scale: &Scale, group: bool, roll: bool) -> Result<Ve
     if roll {
         rows.push(Row::of_samples(
             "roll",
-            "a whole roll: time in which neither a child ran nor a wait of the manifest was open",
-            Bar::max("s", 5.0 + 1.0),
+            "a whole roll: time in which neither a child ran nor a wait of the manifest was open (5 s and the poll of 1 s)",
+            Bar::max("s", 6.0),
             idle,
         ));
         rows.push(Row::without_bar("roll-whole", "a whole roll", "s", whole));
