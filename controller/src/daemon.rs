@@ -296,18 +296,18 @@ impl Moved {
     }
 }
 
-/// The newest entries of the journal, for `amid history`.
-pub type Recent = Arc<Mutex<std::collections::VecDeque<Value>>>;
+/// The newest entries of the journal as JSON text, for `amid history`: as
+/// values they would take several times the memory.
+pub type Recent = Arc<Mutex<std::collections::VecDeque<Box<str>>>>;
 
 /// Keeps an entry among the newest.
-pub fn remember(recent: &Recent, at: Timestamp, entry: &Value) {
+pub fn remember(recent: &Recent, at: Timestamp, mut entry: Value) {
     let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
     if recent.len() >= REMEMBERED {
         recent.pop_front();
     }
-    let mut entry = entry.clone();
     entry["at"] = json!(at.to_string());
-    recent.push_back(entry);
+    recent.push_back(entry.to_string().into_boxed_str());
 }
 
 /// What the journal said at start.
@@ -319,7 +319,7 @@ struct Replay {
 
 impl Replay {
     fn take(&mut self, record: Record, recent: &Recent) {
-        remember(recent, record.at, &record.entry);
+        remember(recent, record.at, record.entry.clone());
         if let Some(commit) = record.entry["accepted"].as_str() {
             self.accepted = commit.parse().ok();
         }
@@ -345,20 +345,18 @@ fn history(recent: &Recent) -> socket::History {
     let recent = Arc::clone(recent);
     Arc::new(move |query: &HistoryQuery| {
         let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |entry: &&Value| {
+        let wanted = |entry: &Value| {
             entry["event"].is_object()
                 && query
                     .app
                     .as_ref()
                     .is_none_or(|app| entry["app"].as_str() == Some(app))
         };
-        let mut entries: Vec<Value> = recent
+        let entries = recent
             .iter()
             .rev()
-            .filter(wanted)
-            .take(query.limit)
-            .cloned()
-            .collect();
+            .filter_map(|text| serde_json::from_str(text).ok());
+        let mut entries: Vec<Value> = entries.filter(wanted).take(query.limit).collect();
         entries.reverse();
         entries
     })

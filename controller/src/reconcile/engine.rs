@@ -212,6 +212,20 @@ impl Engine {
     ///
     /// When the disk does not take it: what depends on it must not be done.
     pub fn journal(&self, slot: &Slot, event: Event) -> anyhow::Result<()> {
+        self.write_down(slot, event, true)
+    }
+
+    /// Writes an event down and takes it in; the next durable entry makes it
+    /// durable. For many at once, before one that they belong to.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not take it.
+    pub fn journal_soon(&self, slot: &Slot, event: Event) -> anyhow::Result<()> {
+        self.write_down(slot, event, false)
+    }
+
+    fn write_down(&self, slot: &Slot, event: Event, durable: bool) -> anyhow::Result<()> {
         let at = self.now();
         if let Event::Ended {
             outcome: Outcome::Applied,
@@ -221,11 +235,15 @@ impl Engine {
         {
             self.metrics.roll(super::span(at.duration_since(began)));
         }
-        self.journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(at, &journal_entry(&slot.app, &event))?;
-        crate::daemon::remember(&self.recent, at, &journal_entry(&slot.app, &event));
+        let entry = journal_entry(&slot.app, &event);
+        {
+            let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            match durable {
+                true => journal.append(at, &entry)?,
+                false => journal.append_relaxed(at, &entry)?,
+            };
+        }
+        crate::daemon::remember(&self.recent, at, entry);
         slot.state().history.record(&event, at);
         self.measure(slot.app.as_str(), &event);
         Ok(())
@@ -241,7 +259,7 @@ impl Engine {
         if let Err(error) = written {
             tracing::warn!(app = %slot.app, "Failed to write to the journal: {error:#}");
         }
-        crate::daemon::remember(&self.recent, at, &journal_entry(&slot.app, &event));
+        crate::daemon::remember(&self.recent, at, journal_entry(&slot.app, &event));
         if let Event::Healthy { .. } = &event
             && let Some(began) = state.began
         {

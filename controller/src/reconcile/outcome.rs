@@ -92,14 +92,14 @@ pub fn ask(
         .map_or(0, |at| at + 1);
     let missing = between.get(known..).unwrap_or_default();
     for info in missing.iter().filter(|info| Some(info.id) != newest) {
-        engine.journal(slot, asked(info, None)?)?;
+        engine.journal_soon(slot, asked(info, None)?)?;
         end(engine, slot, info.id, Outcome::Superseded, None)?;
         fault::point("superseded");
     }
     let Some(info) = &wish.info else {
         return Ok(());
     };
-    engine.journal(slot, asked(info, wish.manifest())?)?;
+    engine.journal_soon(slot, asked(info, wish.manifest())?)?;
     fault::point("asked");
     slot.state().began = Some(info.time);
     Ok(())
@@ -139,7 +139,7 @@ pub fn withdrawn(engine: &Engine, slot: &Slot) -> anyhow::Result<()> {
     let Some(commit) = slot.state().history.open.clone() else {
         return Ok(());
     };
-    engine.journal(
+    engine.journal_soon(
         slot,
         Event::Ended {
             commit,
@@ -175,7 +175,7 @@ fn end_older(
         Some(_) => Outcome::FailedNotReverted,
         None => Outcome::Superseded,
     };
-    engine.journal(
+    engine.journal_soon(
         slot,
         Event::Ended {
             commit: open,
@@ -192,7 +192,7 @@ fn end(
     outcome: Outcome,
     why: Option<String>,
 ) -> anyhow::Result<()> {
-    engine.journal(
+    engine.journal_soon(
         slot,
         Event::Ended {
             commit: commit_id(commit)?,
