@@ -46,13 +46,17 @@ pub(super) fn roll_under_way(observed: &Observed, commit: &CommitId) -> Option<R
     else {
         return memory.roll.clone();
     };
-    // What is drained goes; else the one that served last stays until the
-    // other is proven.
-    let served = |key: &ReleaseKey| memory.served.iter().rposition(|served| served == key);
+    // What is drained goes; else the one that served last, or at least did
+    // not fail, stays until the other is proven.
+    let standing = |key: &ReleaseKey| {
+        let failed = memory.failed.iter().any(|failed| failed.key == *key);
+        let served = memory.served.iter().rposition(|served| served == key);
+        (served, !failed)
+    };
     let (from, to) = match (first.drain, second.drain) {
         (true, false) => (a, b),
         (false, true) => (b, a),
-        _ if served(b) > served(a) => (b, a),
+        _ if standing(b) > standing(a) => (b, a),
         _ => (a, b),
     };
     Some(Roll {

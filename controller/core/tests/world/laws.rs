@@ -24,6 +24,8 @@ pub struct Laws {
     /// The release that served when the roll began, and how many instances
     /// it wanted.
     began: Option<(ReleaseKey, u32)>,
+    /// Desired capacities as the last look found them.
+    seen: Vec<(ReleaseKey, u32)>,
 }
 
 impl Laws {
@@ -53,8 +55,14 @@ impl Laws {
         desired: &Desired,
         observed: &Observed,
         history: &AppHistory,
+        wanted: &ReleaseKey,
         now: Timestamp,
     ) {
+        self.seen = observed
+            .groups
+            .iter()
+            .map(|group| (group.key.clone(), group.desired))
+            .collect();
         self.hold(
             !plan.steps.is_empty() || plan.state.is_some() || !plan.held.is_empty(),
             || "nothing is done and nobody is told why".to_owned(),
@@ -79,8 +87,7 @@ impl Laws {
         let ended = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
         let by_manifest = manifest.suspend.as_ref().is_some_and(|s| !ended(s.until));
         let by_command = history.suspended.as_ref().is_some_and(|(_, until)| !ended(*until));
-        let settings = manifest.settings();
-        let rollback = memory.served.contains(&settings.key());
+        let rollback = memory.served.contains(wanted);
         for step in &plan.steps {
             let Step::Apply(apply) = step else {
                 continue;
@@ -126,7 +133,8 @@ impl Laws {
         if let Some(roll) = roll
             && self.began.as_ref().is_none_or(|(from, _)| *from != roll.from)
         {
-            let capacity = before.groups.get(&roll.from).map_or(0, |asg| asg.desired);
+            let seen = self.seen.iter().find(|(key, _)| *key == roll.from);
+            let capacity = seen.map_or(0, |(_, desired)| *desired);
             self.began = Some((roll.from.clone(), capacity));
         }
         let Desired::Wanted { manifest, .. } = desired else {

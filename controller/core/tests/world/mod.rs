@@ -18,7 +18,7 @@ use amid_core::history::{AppHistory, Event, back_off, later};
 use amid_core::manifest::{
     EnvValue, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy, Suspend,
 };
-use amid_core::model::{AmiId, AppName, CommitId, LaunchCause, Made, Settings};
+use amid_core::model::{AmiId, AppName, CommitId, LaunchCause, Made, ReleaseKey, Settings};
 use amid_core::observe::{Desired, ImageFact, Leftover, Observed};
 use amid_core::reason::Reason;
 use amid_core::step::{Apply, Revert, Step};
@@ -40,6 +40,10 @@ pub struct World {
     file: File,
     commit: CommitId,
     commits: u32,
+    /// What git asks for, as the controller reads it; changes with a commit.
+    desired: Desired,
+    settings: Settings,
+    key: ReleaseKey,
     /// Launch fields by what they make.
     launches: BTreeMap<Settings, Manifest>,
     images: Vec<(AmiId, Quality)>,
@@ -118,6 +122,9 @@ impl World {
             file: File::Fine,
             commit: commit(0),
             commits: 0,
+            desired: Desired::Missing,
+            settings: Settings::from_canonical(""),
+            key: Settings::from_canonical("").key(),
             launches: BTreeMap::new(),
             images,
             aws: Aws { slow: 100, ..Aws::default() },
@@ -201,20 +208,33 @@ impl World {
     fn commit(&mut self) {
         self.commits += 1;
         self.commit = commit(self.commits);
+        self.settings = self.manifest.settings();
+        self.key = self.settings.key();
+        self.desired = match self.file {
+            File::Fine => Desired::Wanted {
+                manifest: Box::new(self.manifest.clone()),
+                commit: self.commit.clone(),
+            },
+            File::Damaged => Desired::Invalid {
+                problems: 1,
+                first: String::new(),
+            },
+            File::Deleted => Desired::Missing,
+        };
         self.launches
-            .insert(self.manifest.settings(), self.manifest.clone());
+            .insert(self.settings.clone(), self.manifest.clone());
         self.asked();
     }
 
     fn asked(&mut self) {
-        let key = (self.file == File::Fine).then(|| self.manifest.settings().key());
+        let key = (self.file == File::Fine).then(|| self.key.clone());
         let m = &self.manifest;
-        let text = format!(
+        let text = if self.log.is_none() { String::new() } else { format!(
             "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
             self.commit.short(), m.ami, m.min_size, m.max_size, m.roll.canary, m.roll.strategy,
             m.roll.bake, m.on_failure, m.health.kind, m.suspend.is_some(),
             match self.file { File::Fine => "fine", File::Damaged => "damaged", File::Deleted => "deleted" },
-        );
+        )};
         self.note(|| text);
         self.record(Event::Asked {
             commit: self.commit.clone(),
@@ -369,22 +389,9 @@ impl World {
         self.asked();
     }
 
-    /// What git asks for.
-    fn desired(&self) -> Desired {
-        match self.file {
-            File::Fine => Desired::Wanted {
-                manifest: Box::new(self.manifest.clone()),
-                commit: self.commit.clone(),
-            },
-            File::Damaged => Desired::Invalid { problems: 1, first: String::new() },
-            File::Deleted => Desired::Missing,
-        }
-    }
-
     fn observe(&self) -> Observed {
-        let settings = self.manifest.settings();
-        let key = settings.key();
-        let live = self.unit.releases.values().any(|made| made.settings == settings);
+        let (settings, key) = (&self.settings, &self.key);
+        let live = self.unit.releases.values().any(|made| made.settings == *settings);
         let mut observed = Observed {
             groups: self.aws.look(&self.app, self.manifest.health.kind, self.now),
             has_state: self.unit.exists,
@@ -401,14 +408,14 @@ impl World {
                 architecture: "x86_64".to_owned(),
                 misfit: None,
             };
-            if self.aws.templates.contains(&key) {
+            if self.aws.templates.contains(key) {
                 observed.leftover = Some(Leftover {
                     template_id: format!("lt-{key}"),
                     group_name: self
                         .aws
                         .groups
-                        .contains_key(&key)
-                        .then(|| self.app.group_name(&key)),
+                        .contains_key(key)
+                        .then(|| self.app.group_name(key)),
                     ami: None,
                 });
             }
@@ -418,7 +425,7 @@ impl World {
 
     /// One pass, as the controller makes it.
     fn pass(&mut self) -> Plan {
-        let desired = self.desired();
+        let desired = self.desired.clone();
         let mut observed = self.observe();
         self.mistake.look(&mut observed);
         let required = requirements(&desired, &observed);
@@ -443,7 +450,7 @@ impl World {
             let phase = plan.phase.label();
             self.note(|| format!("[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}", groups.join(" · ")));
         }
-        self.laws.plan(&plan, &desired, &observed, &self.history, self.now);
+        self.laws.plan(&plan, &desired, &observed, &self.history, &self.key, self.now);
         for event in plan.record.clone() {
             self.record(event);
         }
@@ -468,7 +475,7 @@ impl World {
 
     fn perform(&mut self, desired: &Desired, apply: &Apply) -> bool {
         // Our own revert came first.
-        if self.desired() != *desired {
+        if self.desired != *desired {
             return false;
         }
         let planned = match self.unit.plan(&self.aws, &self.app, apply) {
@@ -503,6 +510,15 @@ impl World {
             3 => End::Killed,
             4 => End::Unseen,
             _ => End::Well,
+        };
+        // A group that somebody deleted and that a killed apply made again is
+        // one disaster too many: nobody can tell it from a stranger's.
+        let again = |key: &ReleaseKey| {
+            self.unit.releases.contains_key(key) && !self.aws.groups.contains_key(key)
+        };
+        let end = match end {
+            End::Killed if apply.releases.keys().any(again) => End::Failed,
+            end => end,
         };
         let images = &self.images;
         let before = self.aws.clone();
