@@ -167,7 +167,7 @@ fn back(view: &View<'_>, roll: &Roll, full: u32, failed: Option<&Failed>) -> Pla
             ami: view.ami_of(&roll.to),
         },
     };
-    if !drained && view.has_to_drain(&roll.to) {
+    if !drained && view.observed.group(&roll.to).is_some() {
         if let Some(new) = releases.get_mut(&roll.to) {
             new.drain = true;
         }

@@ -20,6 +20,9 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
             None => settled::first(view),
         };
     };
+    if new.drain && old.is_some_and(|old| old.drain) {
+        return restore(view, roll);
+    }
     let failed = failed(view, roll, new);
     if let Some(plan) = heal(view, roll, failed.as_ref()) {
         return plan;
@@ -27,11 +30,7 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     let Some(old) = old.filter(|old| !old.drain) else {
         // The new release took over. Whatever git says meanwhile, the old
         // group is finished first; a rollback is then a roll of its own.
-        return if new.drain {
-            restore(view, roll)
-        } else {
-            finish(view, roll)
-        };
+        return finish(view, roll);
     };
 
     if let Some(failed) = failed {
@@ -225,7 +224,9 @@ fn back(
     };
     let mut guard = Guard::default();
 
-    if !new.drain && view.has_to_drain(&roll.to) {
+    // Drained even if it is empty: AWS may launch its first instance any
+    // moment, and the state then says which of the two is on its way out.
+    if !new.drain && view.observed.group(&roll.to).is_some() {
         // What is taken away may be serving: what stays must be enough.
         let healthy = view.healthy(&roll.from);
         let required = old.pin.max(old.min_size);
