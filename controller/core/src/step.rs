@@ -352,7 +352,12 @@ impl Expected {
             expected.deletes(observed, key);
         }
         if observed.has_state && observed.made.is_empty() {
-            // The first apply failed somewhere.
+            // The first apply failed somewhere, perhaps for another release.
+            // One with a group is held long before.
+            for address in ["terraform_data.release[", "aws_launch_template.release["] {
+                let delete = Change::new(Action::Delete, address.to_owned());
+                expected.may_prefix.push(delete);
+            }
             for (action, address) in [
                 (Action::Create, GUARD),
                 (Action::Create, MEMORY),

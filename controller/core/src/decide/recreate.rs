@@ -25,10 +25,10 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
             super::settled::begin(view, &roll.to)
         };
     }
-    if let Some(plan) = rolling::heal(view, roll) {
+    let failed = rolling::failed(view, roll, new);
+    if let Some(plan) = rolling::heal(view, roll, failed.as_ref()) {
         return plan;
     }
-    let failed = rolling::failed(view, roll, new);
     if let Some(failed) = failed {
         let mut plan = back(view, roll, full, Some(&failed));
         if wanted
@@ -74,7 +74,7 @@ fn before(view: &View<'_>, roll: &Roll, full: u32, wanted: bool) -> Plan {
         // The apply that was to drain it failed, its memory was written.
         return super::settled::begin(view, &roll.from);
     }
-    if let Some(plan) = rolling::heal(view, roll).filter(|_| wanted) {
+    if let Some(plan) = rolling::heal(view, roll, None).filter(|_| wanted) {
         return plan;
     }
     if wanted && instances > 0 {
@@ -167,7 +167,7 @@ fn back(view: &View<'_>, roll: &Roll, full: u32, failed: Option<&Failed>) -> Pla
             ami: view.ami_of(&roll.to),
         },
     };
-    if !drained && view.has_to_drain(&roll.to) {
+    if !drained && view.observed.group(&roll.to).is_some() {
         if let Some(new) = releases.get_mut(&roll.to) {
             new.drain = true;
         }

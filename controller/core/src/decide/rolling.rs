@@ -5,7 +5,7 @@ use super::view::{Draft, Needs, View};
 use super::{Phase, Plan};
 use crate::history::Event;
 use crate::manifest::OnFailure;
-use crate::model::Made;
+use crate::model::{Made, ReleaseKey};
 use crate::reason::Reason;
 use crate::step::{ApplyKind, Failed, Guard, Roll};
 
@@ -20,20 +20,19 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
             None => settled::first(view),
         };
     };
-    if let Some(plan) = heal(view, roll) {
+    if new.drain && old.is_some_and(|old| old.drain) {
+        return restore(view, roll);
+    }
+    let failed = failed(view, roll, new);
+    if let Some(plan) = heal(view, roll, failed.as_ref()) {
         return plan;
     }
     let Some(old) = old.filter(|old| !old.drain) else {
         // The new release took over. Whatever git says meanwhile, the old
         // group is finished first; a rollback is then a roll of its own.
-        return if new.drain {
-            restore(view, roll)
-        } else {
-            finish(view, roll)
-        };
+        return finish(view, roll);
     };
 
-    let failed = failed(view, roll, new);
     if let Some(failed) = failed {
         let mut plan = back(view, roll, old, new, Some(&failed));
         // Git goes back at once, when it still asks for what failed.
@@ -219,7 +218,9 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Fa
     };
     let mut guard = Guard::default();
 
-    if !new.drain && view.has_to_drain(&roll.to) {
+    // Drained even if it is empty: AWS may launch its first instance any
+    // moment, and the state then says which of the two is on its way out.
+    if !new.drain && view.observed.group(&roll.to).is_some() {
         // What is taken away may be serving: what stays must be enough.
         let healthy = view.healthy(&roll.from);
         let required = old.pin.max(old.min_size);
@@ -227,7 +228,7 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Fa
             if healthy < required {
                 // The old one is down: the new one, if it is proven, takes
                 // over, and what git asks for follows in a roll of its own.
-                if healthy == 0 && failed.is_none() {
+                if healthy == 0 {
                     let plan = forward(view, roll, new);
                     if !plan.steps.is_empty() {
                         return plan;
@@ -279,51 +280,54 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Fa
 /// Somebody changed a group by hand: it is put back before anything else, so
 /// that a step changes nothing but what it says. The sizes are amid's while a
 /// roll runs, whatever `on_drift` says.
-pub(super) fn heal(view: &View<'_>, roll: &Roll) -> Option<Plan> {
+pub(super) fn heal(view: &View<'_>, roll: &Roll, failed: Option<&Failed>) -> Option<Plan> {
     let pairs = [(&roll.from, &roll.to), (&roll.to, &roll.from)];
-    let drained = |key| view.observed.made.get(key).is_some_and(|made| made.drain);
-    let is_over = |key| {
+    let drained = |key: &ReleaseKey| view.observed.made.get(key).is_some_and(|made| made.drain);
+    let is_over = |key: &ReleaseKey| {
         let group = view.observed.group(key);
-        drained(key) && group.is_none_or(|group| group.max == 0 && group.instances.is_empty())
+        let empty = group.is_none_or(|group| group.max == 0 && group.instances.is_empty());
+        // The old one of a recreation is empty from its beginning.
+        empty && drained(key) && !(roll.recreate && *key == roll.from)
     };
-    if pairs.iter().any(|(key, _)| is_over(*key)) {
+    if pairs.iter().any(|(key, _)| is_over(key)) {
         // The next apply removes it and puts all else right.
         return None;
     }
-    let (key, other, drift) = pairs.into_iter().find_map(|(key, other)| {
+    let (key, drift) = pairs.into_iter().find_map(|(key, _)| {
         let made = view.observed.made.get(key)?;
         let group = view.observed.group(key);
-        if group.is_none() && *key == roll.to && view.want != roll.to {
-            // It was to be taken away anyhow.
+        let goes = view.want != roll.to || failed.is_some();
+        if group.is_none() && *key == roll.to && goes {
+            return None;
+        }
+        if group.is_none() && made.drain {
             return None;
         }
         let drift = settled::group_drift(group, view.app.group_name(key), made);
-        Some((key, other, drift?))
+        Some((key, drift?))
     })?;
+    let mut releases = view.observed.made.clone();
     let mut guard = Guard::default();
-    // A drained group that came back may be serving.
-    let drains = [(key, other), (other, key)]
-        .into_iter()
-        .find(|(key, _)| drained(*key) && view.healthy(key) > 0);
-    if let Some((_, keeper)) = drains.filter(|_| !roll.recreate) {
+    // A drained group that came back may be serving, perhaps alone: then it
+    // stays, and the roll decides anew what goes.
+    let serves = |key: &ReleaseKey| drained(key) && view.healthy(key) > 0 && !roll.recreate;
+    if let Some((back, keeper)) = pairs.into_iter().find(|(key, _)| serves(key)) {
         let made = view.observed.made.get(keeper);
         let required = made.map_or(0, |made| made.pin.max(made.min_size)).max(1);
-        let healthy = view.healthy(keeper);
-        if healthy < required {
-            let reason = Reason::WaitKeeper {
-                name: view.app.group_name(keeper),
-                healthy,
-                required,
-            };
-            return Some(Plan::wait(Phase::Draining, reason, None));
+        if view.healthy(keeper) >= required {
+            guard.healthy.insert(keeper.clone(), required);
+        } else if let (Some(made), Some(group)) =
+            (releases.get_mut(back), view.observed.group(back))
+        {
+            made.drain = false;
+            (made.min_size, made.max_size) = (group.min, group.max);
         }
-        guard.healthy.insert(keeper.clone(), required);
     }
     let step = view.apply(Draft {
         kind: ApplyKind::Heal,
         key: key.clone(),
         reason: Reason::HealDrift { drift },
-        releases: view.observed.made.clone(),
+        releases,
         memory: view.memory(),
         guard,
     });

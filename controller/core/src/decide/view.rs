@@ -46,13 +46,18 @@ pub(super) fn roll_under_way(observed: &Observed, commit: &CommitId) -> Option<R
     else {
         return memory.roll.clone();
     };
-    // What is drained goes; else the one that served last stays until the
-    // other is proven.
-    let served = |key: &ReleaseKey| memory.served.iter().rposition(|served| served == key);
+    // What is drained goes; else the one that has a size, that served last or
+    // at least did not fail, stays until the other is proven.
+    let standing = |key: &ReleaseKey| {
+        let failed = memory.failed.iter().any(|failed| failed.key == *key);
+        let served = memory.served.iter().rposition(|served| served == key);
+        let sized = observed.group(key).is_some_and(|group| group.max > 0);
+        (sized, served, !failed)
+    };
     let (from, to) = match (first.drain, second.drain) {
         (true, false) => (a, b),
         (false, true) => (b, a),
-        _ if served(b) > served(a) => (b, a),
+        _ if standing(b) > standing(a) => (b, a),
         _ => (a, b),
     };
     Some(Roll {
@@ -181,14 +186,6 @@ impl<'a> View<'a> {
     pub(super) fn instances(&self, key: &ReleaseKey) -> u32 {
         self.observed.group(key).map_or(0, |group| {
             u32::try_from(group.instances.len()).unwrap_or(u32::MAX)
-        })
-    }
-
-    /// Whether a group has to be drained before it may be removed. One that
-    /// never got an instance has not.
-    pub(super) fn has_to_drain(&self, key: &ReleaseKey) -> bool {
-        self.observed.group(key).is_some_and(|group| {
-            !group.instances.is_empty() || (group.desired > 0 && group.failures.is_empty())
         })
     }
 

@@ -24,6 +24,8 @@ pub struct Laws {
     /// The release that served when the roll began, and how many instances
     /// it wanted.
     began: Option<(ReleaseKey, u32)>,
+    /// Desired capacities as the last look found them.
+    seen: Vec<(ReleaseKey, u32)>,
 }
 
 impl Laws {
@@ -53,51 +55,39 @@ impl Laws {
         desired: &Desired,
         observed: &Observed,
         history: &AppHistory,
+        wanted: &ReleaseKey,
         now: Timestamp,
     ) {
+        self.seen = observed
+            .groups
+            .iter()
+            .map(|group| (group.key.clone(), group.desired))
+            .collect();
         self.hold(
             !plan.steps.is_empty() || plan.state.is_some() || !plan.held.is_empty(),
             || "nothing is done and nobody is told why".to_owned(),
         );
-        let applies = plan
-            .steps
-            .iter()
-            .filter(|s| matches!(s, Step::Apply(_)))
-            .count();
-        self.hold(applies <= 1 && plan.steps.len() <= 2, || {
-            "too many steps at once".to_owned()
-        });
+        let applies = plan.steps.iter().filter(|s| matches!(s, Step::Apply(_))).count();
+        self.hold(applies <= 1 && plan.steps.len() <= 2, || "too many steps at once".to_owned());
         let memory = &observed.memory;
         self.hold(
-            memory.failed.len() <= 8
-                && memory.served.len() <= 8
-                && history.abandoned.len() <= 16
-                && history.refused.len() <= 16
-                && history.timers.len() <= 2,
+            memory.failed.len() <= 8 && memory.served.len() <= 8 && history.abandoned.len() <= 16
+                && history.refused.len() <= 16 && history.timers.len() <= 2,
             || "something grows without bound".to_owned(),
         );
         for event in &plan.record {
-            if let Event::Abandoned(failed) = event
-                && failed.failure.blames_release()
-            {
-                self.failed
-                    .insert((failed.key.clone(), failed.commit.clone()));
+            if let Event::Abandoned(failed) = event && failed.failure.blames_release() {
+                self.failed.insert((failed.key.clone(), failed.commit.clone()));
             }
         }
         let Desired::Wanted { manifest, commit } = desired else {
-            self.hold(plan.steps.is_empty(), || {
-                "a step without a manifest".to_owned()
-            });
+            self.hold(plan.steps.is_empty(), || "a step without a manifest".to_owned());
             return;
         };
         let ended = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
         let by_manifest = manifest.suspend.as_ref().is_some_and(|s| !ended(s.until));
-        let by_command = history
-            .suspended
-            .as_ref()
-            .is_some_and(|(_, until)| !ended(*until));
-        let settings = manifest.settings();
-        let rollback = memory.served.contains(&settings.key());
+        let by_command = history.suspended.as_ref().is_some_and(|(_, until)| !ended(*until));
+        let rollback = memory.served.contains(wanted);
         for step in &plan.steps {
             let Step::Apply(apply) = step else {
                 continue;
@@ -111,20 +101,12 @@ impl Laws {
                     ApplyKind::Drain => Some(&apply.key) != to && !recreating,
                     _ => false,
                 };
-                self.hold(!forward, || {
-                    format!("{} while suspended", apply.kind.label())
-                });
+                self.hold(!forward, || format!("{} while suspended", apply.kind.label()));
             }
             if apply.kind == ApplyKind::Add {
                 let failed = self.failed.contains(&(apply.key.clone(), commit.clone()))
                     || memory.failure(&apply.key, commit).is_some();
-                self.hold(!failed, || {
-                    format!(
-                        "{} failed at {} and is added again",
-                        apply.key,
-                        commit.short()
-                    )
-                });
+                self.hold(!failed, || format!("{} failed at {} and is added again", apply.key, commit.short()));
             }
         }
     }
@@ -136,18 +118,12 @@ impl Laws {
 
     pub fn expected(&mut self, apply: &Apply, unexpected: &[String]) {
         self.hold(unexpected.is_empty(), || {
-            format!(
-                "{} of {} holds what is not expected: {unexpected:?}",
-                apply.kind.label(),
-                apply.key
-            )
+            format!("{} of {} holds what is not expected: {unexpected:?}", apply.kind.label(), apply.key)
         });
         let undrained = apply.releases.values().filter(|made| !made.drain).count();
         let recreate = apply.memory.roll.as_ref().is_some_and(|roll| roll.recreate);
         self.hold(apply.releases.len() <= 2, || "three releases".to_owned());
-        self.hold(undrained > 0 || recreate, || {
-            "both releases are drained".to_owned()
-        });
+        self.hold(undrained > 0 || recreate, || "both releases are drained".to_owned());
     }
 
     /// An apply was made, well or not.
@@ -155,12 +131,10 @@ impl Laws {
         self.applies += 1;
         let roll = apply.memory.roll.as_ref();
         if let Some(roll) = roll
-            && self
-                .began
-                .as_ref()
-                .is_none_or(|(from, _)| *from != roll.from)
+            && self.began.as_ref().is_none_or(|(from, _)| *from != roll.from)
         {
-            let capacity = before.groups.get(&roll.from).map_or(0, |asg| asg.desired);
+            let seen = self.seen.iter().find(|(key, _)| *key == roll.from);
+            let capacity = seen.map_or(0, |(_, desired)| *desired);
             self.began = Some((roll.from.clone(), capacity));
         }
         let Desired::Wanted { manifest, .. } = desired else {
@@ -170,9 +144,7 @@ impl Laws {
             || manifest.roll.strategy == amid_core::manifest::Strategy::Recreate;
         for (key, asg) in &before.groups {
             let Some(now) = after.groups.get(key) else {
-                self.hold(asg.machines.is_empty(), || {
-                    format!("{key} is deleted with instances in it")
-                });
+                self.hold(asg.machines.is_empty(), || format!("{key} is deleted with instances in it"));
                 continue;
             };
             let drained = now.max == 0 && asg.max > 0;
@@ -183,19 +155,20 @@ impl Laws {
             let floor = capacity.min(manifest.min_size);
             let stays = before.groups.iter().filter(|(other, asg)| {
                 *other != key
-                    && apply.releases.get(*other).is_some_and(|made| {
-                        let (min, max) = effective(made);
-                        // Putting back what somebody changed may widen
-                        // what stays, never shrink it.
-                        let heals = apply.kind == ApplyKind::Heal && max >= asg.desired;
-                        heals || (min, max) == (asg.min, asg.max)
-                    })
+                    && apply
+                        .releases
+                        .get(*other)
+                        .is_some_and(|made| {
+                            let (min, max) = effective(made);
+                            // Putting back what somebody changed may widen
+                            // what stays, never shrink it.
+                            let heals = apply.kind == ApplyKind::Heal && max >= asg.desired;
+                            heals || (min, max) == (asg.min, asg.max)
+                        })
             });
             let healthy: u32 = stays.map(|(_, asg)| asg.healthy()).sum();
             self.hold(healthy >= floor, || {
-                format!(
-                    "{key} is drained while {healthy} healthy instances stay and {floor} are needed"
-                )
+                format!("{key} is drained while {healthy} healthy instances stay and {floor} are needed")
             });
         }
         if roll.is_none() {

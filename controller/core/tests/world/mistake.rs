@@ -1,6 +1,8 @@
 //! Planted mistakes: a controller that is wrong in one way. They show that
 //! the laws would see it.
 
+use std::borrow::Cow;
+
 use amid_core::decide::Plan;
 use amid_core::history::AppHistory;
 use amid_core::model::Targets;
@@ -64,7 +66,10 @@ impl Mistake {
         }
     }
 
-    pub fn history(self, history: &AppHistory, now: Timestamp) -> AppHistory {
+    pub fn history<'a>(self, history: &'a AppHistory, now: Timestamp) -> Cow<'a, AppHistory> {
+        if !matches!(self, Self::DrainsAtOnce | Self::ForgetsFailures | Self::IgnoresSuspension) {
+            return Cow::Borrowed(history);
+        }
         let mut history = history.clone();
         match self {
             Self::DrainsAtOnce => {
@@ -76,7 +81,7 @@ impl Mistake {
             Self::IgnoresSuspension => history.suspended = None,
             _ => {}
         }
-        history
+        Cow::Owned(history)
     }
 
     pub fn plan(self, plan: &mut Plan) {

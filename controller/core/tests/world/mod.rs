@@ -18,7 +18,7 @@ use amid_core::history::{AppHistory, Event, back_off, later};
 use amid_core::manifest::{
     EnvValue, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy, Suspend,
 };
-use amid_core::model::{AmiId, AppName, CommitId, LaunchCause, Made, Settings};
+use amid_core::model::{AmiId, AppName, CommitId, LaunchCause, Made, ReleaseKey, Settings};
 use amid_core::observe::{Desired, ImageFact, Leftover, Observed};
 use amid_core::reason::Reason;
 use amid_core::step::{Apply, Revert, Step};
@@ -40,6 +40,10 @@ pub struct World {
     file: File,
     commit: CommitId,
     commits: u32,
+    /// What git asks for, as the controller reads it; changes with a commit.
+    desired: Desired,
+    settings: Settings,
+    key: ReleaseKey,
     /// Launch fields by what they make.
     launches: BTreeMap<Settings, Manifest>,
     images: Vec<(AmiId, Quality)>,
@@ -94,11 +98,7 @@ impl World {
             secrets: None,
             user_data: None,
             health: Health {
-                kind: rng.pick(&[
-                    HealthKind::LoadBalancer,
-                    HealthKind::LoadBalancer,
-                    HealthKind::None,
-                ]),
+                kind: rng.pick(&[HealthKind::LoadBalancer, HealthKind::LoadBalancer, HealthKind::None]),
                 timeout: Seconds(300),
             },
             roll: Roll {
@@ -122,12 +122,12 @@ impl World {
             file: File::Fine,
             commit: commit(0),
             commits: 0,
+            desired: Desired::Missing,
+            settings: Settings::from_canonical(""),
+            key: Settings::from_canonical("").key(),
             launches: BTreeMap::new(),
             images,
-            aws: Aws {
-                slow: 100,
-                ..Aws::default()
-            },
+            aws: Aws { slow: 100, ..Aws::default() },
             unit: Unit::default(),
             history: AppHistory::default(),
             journal: Vec::new(),
@@ -180,9 +180,7 @@ impl World {
                 // "… or delete it".
                 Reason::UnknownGroup { name } => {
                     let app = &self.app;
-                    self.aws
-                        .groups
-                        .retain(|key, _| app.group_name(key) != *name);
+                    self.aws.groups.retain(|key, _| app.group_name(key) != *name);
                 }
                 // "… or try it again with `amid restart`": it was the weather.
                 Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
@@ -210,32 +208,33 @@ impl World {
     fn commit(&mut self) {
         self.commits += 1;
         self.commit = commit(self.commits);
+        self.settings = self.manifest.settings();
+        self.key = self.settings.key();
+        self.desired = match self.file {
+            File::Fine => Desired::Wanted {
+                manifest: Box::new(self.manifest.clone()),
+                commit: self.commit.clone(),
+            },
+            File::Damaged => Desired::Invalid {
+                problems: 1,
+                first: String::new(),
+            },
+            File::Deleted => Desired::Missing,
+        };
         self.launches
-            .insert(self.manifest.settings(), self.manifest.clone());
+            .insert(self.settings.clone(), self.manifest.clone());
         self.asked();
     }
 
     fn asked(&mut self) {
-        let key = (self.file == File::Fine).then(|| self.manifest.settings().key());
+        let key = (self.file == File::Fine).then(|| self.key.clone());
         let m = &self.manifest;
-        let text = format!(
+        let text = if self.log.is_none() { String::new() } else { format!(
             "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
-            self.commit.short(),
-            m.ami,
-            m.min_size,
-            m.max_size,
-            m.roll.canary,
-            m.roll.strategy,
-            m.roll.bake,
-            m.on_failure,
-            m.health.kind,
-            m.suspend.is_some(),
-            match self.file {
-                File::Fine => "fine",
-                File::Damaged => "damaged",
-                File::Deleted => "deleted",
-            },
-        );
+            self.commit.short(), m.ami, m.min_size, m.max_size, m.roll.canary, m.roll.strategy,
+            m.roll.bake, m.on_failure, m.health.kind, m.suspend.is_some(),
+            match self.file { File::Fine => "fine", File::Damaged => "damaged", File::Deleted => "deleted" },
+        )};
         self.note(|| text);
         self.record(Event::Asked {
             commit: self.commit.clone(),
@@ -292,10 +291,7 @@ impl World {
     fn change_manifest(&mut self) {
         let m = &mut self.manifest;
         match self.rng.below(12) {
-            0..=4 => {
-                let n = self.rng.below(5) as usize;
-                m.ami = self.images[n].0.clone();
-            }
+            0..=4 => { let n = self.rng.below(5) as usize; m.ami = self.images[n].0.clone(); }
             5 => {
                 let value = EnvValue::Integer(self.rng.below(3).into());
                 m.env = Some(BTreeMap::from([("A".to_owned(), value)]));
@@ -372,9 +368,7 @@ impl World {
                 user: "anna".to_owned(),
             });
         } else {
-            self.record(Event::Resumed {
-                user: "anna".to_owned(),
-            });
+            self.record(Event::Resumed { user: "anna".to_owned() });
         }
     }
 
@@ -395,33 +389,11 @@ impl World {
         self.asked();
     }
 
-    /// What git asks for.
-    fn desired(&self) -> Desired {
-        match self.file {
-            File::Fine => Desired::Wanted {
-                manifest: Box::new(self.manifest.clone()),
-                commit: self.commit.clone(),
-            },
-            File::Damaged => Desired::Invalid {
-                problems: 1,
-                first: String::new(),
-            },
-            File::Deleted => Desired::Missing,
-        }
-    }
-
     fn observe(&self) -> Observed {
-        let settings = self.manifest.settings();
-        let key = settings.key();
-        let live = self
-            .unit
-            .releases
-            .values()
-            .any(|made| made.settings == settings);
+        let (settings, key) = (&self.settings, &self.key);
+        let live = self.unit.releases.values().any(|made| made.settings == *settings);
         let mut observed = Observed {
-            groups: self
-                .aws
-                .look(&self.app, self.manifest.health.kind, self.now),
+            groups: self.aws.look(&self.app, self.manifest.health.kind, self.now),
             has_state: self.unit.exists,
             code: Some(self.code.to_string()),
             ..Observed::default()
@@ -436,14 +408,14 @@ impl World {
                 architecture: "x86_64".to_owned(),
                 misfit: None,
             };
-            if self.aws.templates.contains(&key) {
+            if self.aws.templates.contains(key) {
                 observed.leftover = Some(Leftover {
                     template_id: format!("lt-{key}"),
                     group_name: self
                         .aws
                         .groups
-                        .contains_key(&key)
-                        .then(|| self.app.group_name(&key)),
+                        .contains_key(key)
+                        .then(|| self.app.group_name(key)),
                     ami: None,
                 });
             }
@@ -453,7 +425,7 @@ impl World {
 
     /// One pass, as the controller makes it.
     fn pass(&mut self) -> Plan {
-        let desired = self.desired();
+        let desired = self.desired.clone();
         let mut observed = self.observe();
         self.mistake.look(&mut observed);
         let required = requirements(&desired, &observed);
@@ -469,34 +441,16 @@ impl World {
                 .groups
                 .iter()
                 .map(|(key, g)| {
-                    format!(
-                        "{key} {}-{} of {} {:?}: {} healthy of {}",
-                        g.min,
-                        g.max,
-                        g.desired,
-                        g.quality,
-                        g.healthy(),
-                        g.machines.len()
-                    )
+                    format!("{key} {}-{} of {} {:?}: {} healthy of {}", g.min, g.max, g.desired, g.quality, g.healthy(), g.machines.len())
                 })
                 .collect();
             let steps: Vec<String> = plan.steps.iter().map(|s| s.reason().to_string()).collect();
             let held: Vec<String> = plan.held.iter().map(ToString::to_string).collect();
-            let state = plan
-                .state
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let state = plan.state.as_ref().map(ToString::to_string).unwrap_or_default();
             let phase = plan.phase.label();
-            self.note(|| {
-                format!(
-                    "[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}",
-                    groups.join(" · ")
-                )
-            });
+            self.note(|| format!("[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}", groups.join(" · ")));
         }
-        self.laws
-            .plan(&plan, &desired, &observed, &self.history, self.now);
+        self.laws.plan(&plan, &desired, &observed, &self.history, &self.key, self.now);
         for event in plan.record.clone() {
             self.record(event);
         }
@@ -516,15 +470,12 @@ impl World {
     }
 
     fn retry_waits(&self) -> bool {
-        self.history
-            .retry
-            .as_ref()
-            .is_some_and(|retry| retry.is_ahead(self.now))
+        self.history.retry.as_ref().is_some_and(|retry| retry.is_ahead(self.now))
     }
 
     fn perform(&mut self, desired: &Desired, apply: &Apply) -> bool {
         // Our own revert came first.
-        if self.desired() != *desired {
+        if self.desired != *desired {
             return false;
         }
         let planned = match self.unit.plan(&self.aws, &self.app, apply) {
@@ -560,12 +511,19 @@ impl World {
             4 => End::Unseen,
             _ => End::Well,
         };
+        // A group that somebody deleted and that a killed apply made again is
+        // one disaster too many: nobody can tell it from a stranger's.
+        let again = |key: &ReleaseKey| {
+            self.unit.releases.contains_key(key) && !self.aws.groups.contains_key(key)
+        };
+        let end = match end {
+            End::Killed if apply.releases.keys().any(again) => End::Failed,
+            end => end,
+        };
         let images = &self.images;
         let before = self.aws.clone();
         let quality = |made: &Made| {
-            made.settings
-                .ami()
-                .map_or(Quality::Bad, |ami| quality(images, &ami))
+            made.settings.ami().map_or(Quality::Bad, |ami| quality(images, &ami))
         };
         let done = self
             .unit
@@ -582,9 +540,7 @@ impl World {
             });
             if done {
                 self.attempts = 0;
-                self.record(Event::Checked {
-                    code: self.code.to_string(),
-                });
+                self.record(Event::Checked { code: self.code.to_string() });
             } else {
                 self.attempts += 1;
                 self.record(Event::Retry {
@@ -623,8 +579,7 @@ impl World {
             return true;
         }
         let Some(older) = self.launches.get(&revert.to).cloned() else {
-            self.laws
-                .broken("a revert to what git never asked for".to_owned());
+            self.laws.broken("a revert to what git never asked for".to_owned());
             return false;
         };
         launch_fields(&mut self.manifest, &older);

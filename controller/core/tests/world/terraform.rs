@@ -102,9 +102,6 @@ impl Unit {
             ops.push(Op::Memory);
         }
         for (key, made) in &apply.releases {
-            if made.settings.key() != *key {
-                return Err(format!("{key} is not the hash of its settings"));
-            }
             self.make(aws, apply, key, made, &mut ops)?;
         }
         let gone = |key: &&ReleaseKey| !apply.releases.contains_key(*key);
@@ -196,6 +193,16 @@ impl Unit {
         for op in planned.ops.iter().take(done) {
             self.exists = true;
             self.perform(aws, apply, op, &quality);
+        }
+        if end == End::Failed && done > 0 {
+            // Independent changes go on beside one that failed.
+            for op in planned.ops.iter().skip(done) {
+                if let Op::DeleteTemplate(key) | Op::DeleteRecord(key) = op
+                    && !aws.groups.contains_key(key)
+                {
+                    self.perform(aws, apply, op, &quality);
+                }
+            }
         }
         match end {
             End::Well | End::Unseen => {
