@@ -4,6 +4,11 @@
 //! with everything that it started, and is started again. Then the laws of ARCHITECTURE.md are checked by
 //! asking the cloud, terraform's state and git. These tests take minutes and need a build with the feature
 //! `faults`: run them by `make test-crash`.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs and read clocks"
+)]
 #![cfg(feature = "faults")]
 
 #[path = "crash/floor.rs"]

@@ -7,7 +7,7 @@
 //!
 //! `main` reads the configuration and wires the parts; [`app`] builds the
 //! router, [`routes`] and [`compat`] are the two interfaces over the one model
-//! in [`todo`], and [`store`] is the only place that knows MongoDB.
+//! in [`mod@todo`], and [`store`] is the only place that knows MongoDB.
 
 pub mod answer;
 pub mod app;

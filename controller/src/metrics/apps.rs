@@ -23,6 +23,9 @@ pub(super) struct Apps {
     rolls: BTreeMap<String, [u64; Outcome::ALL.len()]>,
 }
 
+/// How one gauge is read off an app.
+type Value = fn(&Shown) -> f64;
+
 /// The values of one app.
 #[derive(Debug)]
 struct Shown {
@@ -127,7 +130,7 @@ impl Apps {
                 out.line("amid_app_held", app, Some(("reason", reason)), 1);
             }
         }
-        let gauges: [(&str, &str, fn(&Shown) -> f64); 5] = [
+        let gauges: [(&str, &str, Value); 5] = [
             (
                 "amid_app_phase_start_timestamp_seconds",
                 "When the app came into its phase.",

@@ -4,6 +4,11 @@
 //! Terragrunt and AWS are the test kit's stub and stand-in. Each test has a
 //! world of its own, so that they run side by side.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs and read clocks"
+)]
+
 mod git;
 mod manifests;
 mod output;

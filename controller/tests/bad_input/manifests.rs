@@ -23,7 +23,7 @@ struct Bad {
 fn with(app: &str, line: usize, text: &str) -> Vec<u8> {
     let unit = format!(r#"  "unit": "live/{app}/app","#);
     let ami = format!(r#"  "ami": "{IMAGE}","#);
-    let mut lines = vec![
+    let mut lines = [
         "{",
         unit.as_str(),
         ami.as_str(),

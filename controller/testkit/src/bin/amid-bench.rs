@@ -3,6 +3,11 @@
 //! `amid-bench` measures everything, `amid-bench push sweep` only these two. A missed bar is printed and is no
 //! failure; only a benchmark that could not be measured is one.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
 use std::{path::PathBuf, process::ExitCode};
 
 use amid_testkit::bench::{self, Bench, Scale, report};

@@ -16,7 +16,7 @@ use super::{BRANCH_REF, Commit, REMOTE_REF, log, open, read, tip};
 /// What no commit takes up: caches and state of the tools that people run in their work tree.
 const LEFT_OUT: [&str; 3] = [".git", ".terragrunt-cache", ".terraform"];
 
-/// A person with a clone (a work tree on disk) of a [`BareRepo`], on `main`.
+/// A person with a clone (a work tree on disk) of a [`BareRepo`](super::BareRepo), on `main`.
 #[derive(Debug, Clone)]
 pub struct Author {
     dir: PathBuf,
