@@ -18,6 +18,8 @@ use super::process;
 
 /// Runs of one unit that are kept, with their output and plan.
 const RUNS_KEPT: usize = 20;
+/// Applies that died and are kept beyond that.
+const PROOFS_KEPT: usize = 5;
 
 /// What a run was started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,9 +186,27 @@ pub(super) fn list(unit_dir: &Path) -> Vec<RunDir> {
 /// Makes the folder of the next run, and lets the oldest go.
 pub(super) fn create(unit_dir: &Path) -> anyhow::Result<RunDir> {
     let runs = list(unit_dir);
+    let mut proofs = 0;
     for old in runs.iter().skip(RUNS_KEPT) {
-        let open = old.read().is_some_and(|record| record.ending.is_none());
-        if !open && let Err(error) = fs::remove_dir_all(&old.path) {
+        let record = old.read();
+        if record
+            .as_ref()
+            .is_some_and(|record| record.ending.is_none())
+        {
+            continue;
+        }
+        // The record of an apply that died is the only proof that a lock which
+        // is still there is its own: it outlives the tries that the lock stops.
+        if record.is_some_and(|record| {
+            record.operation == Operation::Apply
+                && record.ending.is_some_and(Ending::may_leave_lock)
+        }) {
+            proofs += 1;
+            if proofs <= PROOFS_KEPT {
+                continue;
+            }
+        }
+        if let Err(error) = fs::remove_dir_all(&old.path) {
             tracing::warn!(%error, path = %old.path.display(), "Failed to remove an old run");
         }
     }
@@ -224,4 +244,44 @@ pub(super) fn write_durable(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         }
     };
     write().with_context(|| format!("Failed to write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_apply_that_died_is_remembered_however_often_its_lock_stops_the_next() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut died = None;
+        for number in 0..60 {
+            let run = create(dir.path()).expect("a run");
+            let apply = number == 3;
+            let record = Record {
+                run: run.number,
+                operation: if apply {
+                    Operation::Apply
+                } else {
+                    Operation::Plan
+                },
+                tag: String::new(),
+                host: "vm".to_owned(),
+                boot_id: String::new(),
+                pid: None,
+                start_ticks: None,
+                started_at: jiff::Timestamp::UNIX_EPOCH,
+                ended_at: None,
+                ending: Some(if apply { Ending::Died } else { Ending::Locked }),
+                exit_code: None,
+                interrupted: false,
+            };
+            run.write(&record).expect("a record");
+            if apply {
+                died = Some(run.number);
+            }
+        }
+        let kept: Vec<u64> = list(dir.path()).iter().map(|run| run.number).collect();
+        assert!(kept.contains(&died.expect("one died")), "{kept:?}");
+        assert!(kept.len() <= RUNS_KEPT + PROOFS_KEPT + 1, "{}", kept.len());
+    }
 }
