@@ -53,7 +53,11 @@ fn run(world: &mut World) -> Result<(), String> {
             return Err("it never comes to rest, though nothing fails".to_owned());
         }
         world.person(&plan);
-        rest = if is_at_rest(&plan, world) { rest + 1 } else { 0 };
+        rest = if is_at_rest(&plan, world) {
+            rest + 1
+        } else {
+            0
+        };
         if rest == REST {
             return Ok(());
         }
@@ -150,6 +154,9 @@ fn planted_mistakes_are_caught() {
     for mistake in Mistake::ALL {
         let caught = first_failure(0..5_000, *mistake);
         println!("{mistake:?}: {caught:?}");
-        assert!(caught.is_some(), "{mistake:?} breaks no law in 5,000 worlds");
+        assert!(
+            caught.is_some(),
+            "{mistake:?} breaks no law in 5,000 worlds"
+        );
     }
 }

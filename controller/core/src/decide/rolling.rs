@@ -200,13 +200,7 @@ fn finish(view: &View<'_>, roll: &Roll) -> Plan {
 
 /// The new release is not wanted: drain it, wait until it is empty, remove
 /// it, unpin the old one.
-fn back(
-    view: &View<'_>,
-    roll: &Roll,
-    old: &Made,
-    new: &Made,
-    failed: Option<&Failed>,
-) -> Plan {
+fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Failed>) -> Plan {
     let name = view.app.group_name(&roll.to);
     let instances = view.instances(&roll.to);
     let mut releases = view.observed.made.clone();

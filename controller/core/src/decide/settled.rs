@@ -228,7 +228,13 @@ pub(super) fn begin(view: &View<'_>, live: &ReleaseKey) -> Plan {
         if view.observed.group(&view.want).is_some() {
             // An interrupted apply made it: it is taken in to be taken away.
             let made = view.sized(view.settings.clone(), 0, 0);
-            releases.insert(view.want.clone(), Made { drain: true, ..made });
+            releases.insert(
+                view.want.clone(),
+                Made {
+                    drain: true,
+                    ..made
+                },
+            );
         }
         let step = view.apply(Draft {
             kind: ApplyKind::Drain,

@@ -67,26 +67,43 @@ impl Laws {
             !plan.steps.is_empty() || plan.state.is_some() || !plan.held.is_empty(),
             || "nothing is done and nobody is told why".to_owned(),
         );
-        let applies = plan.steps.iter().filter(|s| matches!(s, Step::Apply(_))).count();
-        self.hold(applies <= 1 && plan.steps.len() <= 2, || "too many steps at once".to_owned());
+        let applies = plan
+            .steps
+            .iter()
+            .filter(|s| matches!(s, Step::Apply(_)))
+            .count();
+        self.hold(applies <= 1 && plan.steps.len() <= 2, || {
+            "too many steps at once".to_owned()
+        });
         let memory = &observed.memory;
         self.hold(
-            memory.failed.len() <= 8 && memory.served.len() <= 8 && history.abandoned.len() <= 16
-                && history.refused.len() <= 16 && history.timers.len() <= 2,
+            memory.failed.len() <= 8
+                && memory.served.len() <= 8
+                && history.abandoned.len() <= 16
+                && history.refused.len() <= 16
+                && history.timers.len() <= 2,
             || "something grows without bound".to_owned(),
         );
         for event in &plan.record {
-            if let Event::Abandoned(failed) = event && failed.failure.blames_release() {
-                self.failed.insert((failed.key.clone(), failed.commit.clone()));
+            if let Event::Abandoned(failed) = event
+                && failed.failure.blames_release()
+            {
+                self.failed
+                    .insert((failed.key.clone(), failed.commit.clone()));
             }
         }
         let Desired::Wanted { manifest, commit } = desired else {
-            self.hold(plan.steps.is_empty(), || "a step without a manifest".to_owned());
+            self.hold(plan.steps.is_empty(), || {
+                "a step without a manifest".to_owned()
+            });
             return;
         };
         let ended = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
         let by_manifest = manifest.suspend.as_ref().is_some_and(|s| !ended(s.until));
-        let by_command = history.suspended.as_ref().is_some_and(|(_, until)| !ended(*until));
+        let by_command = history
+            .suspended
+            .as_ref()
+            .is_some_and(|(_, until)| !ended(*until));
         let rollback = memory.served.contains(wanted);
         for step in &plan.steps {
             let Step::Apply(apply) = step else {
@@ -101,12 +118,20 @@ impl Laws {
                     ApplyKind::Drain => Some(&apply.key) != to && !recreating,
                     _ => false,
                 };
-                self.hold(!forward, || format!("{} while suspended", apply.kind.label()));
+                self.hold(!forward, || {
+                    format!("{} while suspended", apply.kind.label())
+                });
             }
             if apply.kind == ApplyKind::Add {
                 let failed = self.failed.contains(&(apply.key.clone(), commit.clone()))
                     || memory.failure(&apply.key, commit).is_some();
-                self.hold(!failed, || format!("{} failed at {} and is added again", apply.key, commit.short()));
+                self.hold(!failed, || {
+                    format!(
+                        "{} failed at {} and is added again",
+                        apply.key,
+                        commit.short()
+                    )
+                });
             }
         }
     }
@@ -118,12 +143,18 @@ impl Laws {
 
     pub fn expected(&mut self, apply: &Apply, unexpected: &[String]) {
         self.hold(unexpected.is_empty(), || {
-            format!("{} of {} holds what is not expected: {unexpected:?}", apply.kind.label(), apply.key)
+            format!(
+                "{} of {} holds what is not expected: {unexpected:?}",
+                apply.kind.label(),
+                apply.key
+            )
         });
         let undrained = apply.releases.values().filter(|made| !made.drain).count();
         let recreate = apply.memory.roll.as_ref().is_some_and(|roll| roll.recreate);
         self.hold(apply.releases.len() <= 2, || "three releases".to_owned());
-        self.hold(undrained > 0 || recreate, || "both releases are drained".to_owned());
+        self.hold(undrained > 0 || recreate, || {
+            "both releases are drained".to_owned()
+        });
     }
 
     /// An apply was made, well or not.
@@ -131,7 +162,10 @@ impl Laws {
         self.applies += 1;
         let roll = apply.memory.roll.as_ref();
         if let Some(roll) = roll
-            && self.began.as_ref().is_none_or(|(from, _)| *from != roll.from)
+            && self
+                .began
+                .as_ref()
+                .is_none_or(|(from, _)| *from != roll.from)
         {
             let seen = self.seen.iter().find(|(key, _)| *key == roll.from);
             let capacity = seen.map_or(0, |(_, desired)| *desired);
@@ -144,7 +178,9 @@ impl Laws {
             || manifest.roll.strategy == amid_core::manifest::Strategy::Recreate;
         for (key, asg) in &before.groups {
             let Some(now) = after.groups.get(key) else {
-                self.hold(asg.machines.is_empty(), || format!("{key} is deleted with instances in it"));
+                self.hold(asg.machines.is_empty(), || {
+                    format!("{key} is deleted with instances in it")
+                });
                 continue;
             };
             let drained = now.max == 0 && asg.max > 0;
@@ -155,20 +191,19 @@ impl Laws {
             let floor = capacity.min(manifest.min_size);
             let stays = before.groups.iter().filter(|(other, asg)| {
                 *other != key
-                    && apply
-                        .releases
-                        .get(*other)
-                        .is_some_and(|made| {
-                            let (min, max) = effective(made);
-                            // Putting back what somebody changed may widen
-                            // what stays, never shrink it.
-                            let heals = apply.kind == ApplyKind::Heal && max >= asg.desired;
-                            heals || (min, max) == (asg.min, asg.max)
-                        })
+                    && apply.releases.get(*other).is_some_and(|made| {
+                        let (min, max) = effective(made);
+                        // Putting back what somebody changed may widen
+                        // what stays, never shrink it.
+                        let heals = apply.kind == ApplyKind::Heal && max >= asg.desired;
+                        heals || (min, max) == (asg.min, asg.max)
+                    })
             });
             let healthy: u32 = stays.map(|(_, asg)| asg.healthy()).sum();
             self.hold(healthy >= floor, || {
-                format!("{key} is drained while {healthy} healthy instances stay and {floor} are needed")
+                format!(
+                    "{key} is drained while {healthy} healthy instances stay and {floor} are needed"
+                )
             });
         }
         if roll.is_none() {

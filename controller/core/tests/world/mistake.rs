@@ -29,7 +29,7 @@ pub enum Mistake {
     IgnoresSuspension,
     /// What failed is not remembered.
     ForgetsFailures,
-    /// A plan may hold anything.
+    /// Nobody is told what stands still.
     HoldsWithoutAWord,
 }
 
@@ -67,7 +67,10 @@ impl Mistake {
     }
 
     pub fn history<'a>(self, history: &'a AppHistory, now: Timestamp) -> Cow<'a, AppHistory> {
-        if !matches!(self, Self::DrainsAtOnce | Self::ForgetsFailures | Self::IgnoresSuspension) {
+        if !matches!(
+            self,
+            Self::DrainsAtOnce | Self::ForgetsFailures | Self::IgnoresSuspension
+        ) {
             return Cow::Borrowed(history);
         }
         let mut history = history.clone();

@@ -98,7 +98,11 @@ impl World {
             secrets: None,
             user_data: None,
             health: Health {
-                kind: rng.pick(&[HealthKind::LoadBalancer, HealthKind::LoadBalancer, HealthKind::None]),
+                kind: rng.pick(&[
+                    HealthKind::LoadBalancer,
+                    HealthKind::LoadBalancer,
+                    HealthKind::None,
+                ]),
                 timeout: Seconds(300),
             },
             roll: Roll {
@@ -127,7 +131,10 @@ impl World {
             key: Settings::from_canonical("").key(),
             launches: BTreeMap::new(),
             images,
-            aws: Aws { slow: 100, ..Aws::default() },
+            aws: Aws {
+                slow: 100,
+                ..Aws::default()
+            },
             unit: Unit::default(),
             history: AppHistory::default(),
             journal: Vec::new(),
@@ -180,7 +187,9 @@ impl World {
                 // "… or delete it".
                 Reason::UnknownGroup { name } => {
                     let app = &self.app;
-                    self.aws.groups.retain(|key, _| app.group_name(key) != *name);
+                    self.aws
+                        .groups
+                        .retain(|key, _| app.group_name(key) != *name);
                 }
                 // "… or try it again with `amid restart`": it was the weather.
                 Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
@@ -229,12 +238,28 @@ impl World {
     fn asked(&mut self) {
         let key = (self.file == File::Fine).then(|| self.key.clone());
         let m = &self.manifest;
-        let text = if self.log.is_none() { String::new() } else { format!(
-            "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
-            self.commit.short(), m.ami, m.min_size, m.max_size, m.roll.canary, m.roll.strategy,
-            m.roll.bake, m.on_failure, m.health.kind, m.suspend.is_some(),
-            match self.file { File::Fine => "fine", File::Damaged => "damaged", File::Deleted => "deleted" },
-        )};
+        let text = if self.log.is_none() {
+            String::new()
+        } else {
+            format!(
+                "commit {} asks for {key:?}: {} {}-{} canary {} {:?} bake {}, {:?} {:?}, suspended {}, {}",
+                self.commit.short(),
+                m.ami,
+                m.min_size,
+                m.max_size,
+                m.roll.canary,
+                m.roll.strategy,
+                m.roll.bake,
+                m.on_failure,
+                m.health.kind,
+                m.suspend.is_some(),
+                match self.file {
+                    File::Fine => "fine",
+                    File::Damaged => "damaged",
+                    File::Deleted => "deleted",
+                },
+            )
+        };
         self.note(|| text);
         self.record(Event::Asked {
             commit: self.commit.clone(),
@@ -291,7 +316,10 @@ impl World {
     fn change_manifest(&mut self) {
         let m = &mut self.manifest;
         match self.rng.below(12) {
-            0..=4 => { let n = self.rng.below(5) as usize; m.ami = self.images[n].0.clone(); }
+            0..=4 => {
+                let n = self.rng.below(5) as usize;
+                m.ami = self.images[n].0.clone();
+            }
             5 => {
                 let value = EnvValue::Integer(self.rng.below(3).into());
                 m.env = Some(BTreeMap::from([("A".to_owned(), value)]));
@@ -368,7 +396,9 @@ impl World {
                 user: "anna".to_owned(),
             });
         } else {
-            self.record(Event::Resumed { user: "anna".to_owned() });
+            self.record(Event::Resumed {
+                user: "anna".to_owned(),
+            });
         }
     }
 
@@ -391,9 +421,15 @@ impl World {
 
     fn observe(&self) -> Observed {
         let (settings, key) = (&self.settings, &self.key);
-        let live = self.unit.releases.values().any(|made| made.settings == *settings);
+        let live = self
+            .unit
+            .releases
+            .values()
+            .any(|made| made.settings == *settings);
         let mut observed = Observed {
-            groups: self.aws.look(&self.app, self.manifest.health.kind, self.now),
+            groups: self
+                .aws
+                .look(&self.app, self.manifest.health.kind, self.now),
             has_state: self.unit.exists,
             code: Some(self.code.to_string()),
             ..Observed::default()
@@ -441,16 +477,40 @@ impl World {
                 .groups
                 .iter()
                 .map(|(key, g)| {
-                    format!("{key} {}-{} of {} {:?}: {} healthy of {}", g.min, g.max, g.desired, g.quality, g.healthy(), g.machines.len())
+                    format!(
+                        "{key} {}-{} of {} {:?}: {} healthy of {}",
+                        g.min,
+                        g.max,
+                        g.desired,
+                        g.quality,
+                        g.healthy(),
+                        g.machines.len()
+                    )
                 })
                 .collect();
             let steps: Vec<String> = plan.steps.iter().map(|s| s.reason().to_string()).collect();
             let held: Vec<String> = plan.held.iter().map(ToString::to_string).collect();
-            let state = plan.state.as_ref().map(ToString::to_string).unwrap_or_default();
+            let state = plan
+                .state
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let phase = plan.phase.label();
-            self.note(|| format!("[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}", groups.join(" · ")));
+            self.note(|| {
+                format!(
+                    "[{}] {phase}: do {steps:?} state \"{state}\" held {held:?}",
+                    groups.join(" · ")
+                )
+            });
         }
-        self.laws.plan(&plan, &desired, &observed, &self.history, &self.key, self.now);
+        self.laws.plan(
+            &plan,
+            &desired,
+            &observed,
+            &self.history,
+            &self.key,
+            self.now,
+        );
         for event in plan.record.clone() {
             self.record(event);
         }
@@ -470,7 +530,10 @@ impl World {
     }
 
     fn retry_waits(&self) -> bool {
-        self.history.retry.as_ref().is_some_and(|retry| retry.is_ahead(self.now))
+        self.history
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.is_ahead(self.now))
     }
 
     fn perform(&mut self, desired: &Desired, apply: &Apply) -> bool {
@@ -523,7 +586,9 @@ impl World {
         let images = &self.images;
         let before = self.aws.clone();
         let quality = |made: &Made| {
-            made.settings.ami().map_or(Quality::Bad, |ami| quality(images, &ami))
+            made.settings
+                .ami()
+                .map_or(Quality::Bad, |ami| quality(images, &ami))
         };
         let done = self
             .unit
@@ -540,7 +605,9 @@ impl World {
             });
             if done {
                 self.attempts = 0;
-                self.record(Event::Checked { code: self.code.to_string() });
+                self.record(Event::Checked {
+                    code: self.code.to_string(),
+                });
             } else {
                 self.attempts += 1;
                 self.record(Event::Retry {
@@ -579,7 +646,8 @@ impl World {
             return true;
         }
         let Some(older) = self.launches.get(&revert.to).cloned() else {
-            self.laws.broken("a revert to what git never asked for".to_owned());
+            self.laws
+                .broken("a revert to what git never asked for".to_owned());
             return false;
         };
         launch_fields(&mut self.manifest, &older);

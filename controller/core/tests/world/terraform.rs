@@ -9,9 +9,7 @@
 use std::collections::BTreeSet;
 
 use amid_core::model::{AppName, Made, ReleaseKey, Releases};
-use amid_core::step::{
-    Action, Apply, Change, GUARD, MEMORY, Memory, addresses, effective,
-};
+use amid_core::step::{Action, Apply, Change, GUARD, MEMORY, Memory, addresses, effective};
 
 use super::aws::{Asg, Aws, Quality};
 use super::rng::Rng;
@@ -164,9 +162,9 @@ impl Unit {
             let action = import(group.is_some(), adopted)?;
             ops.push(Op::Group(key.clone(), action));
         }
-        if group.is_some_and(|group| {
-            (group.min, group.max) != effective(made) || group.version != "1"
-        }) {
+        if group
+            .is_some_and(|group| (group.min, group.max) != effective(made) || group.version != "1")
+        {
             ops.push(Op::Resize(key.clone()));
         }
         Ok(())
@@ -246,8 +244,7 @@ impl Unit {
                 self.groups.insert(key.clone());
             }
             Op::Resize(key) => {
-                if let (Some(asg), Some(made)) =
-                    (aws.groups.get_mut(key), apply.releases.get(key))
+                if let (Some(asg), Some(made)) = (aws.groups.get_mut(key), apply.releases.get(key))
                 {
                     let (min, max) = effective(made);
                     asg.resize(min, max);
