@@ -131,6 +131,10 @@ fn told(seed: u64, mistake: Mistake, lines: usize) -> String {
     }
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the seed and the number of worlds of one run"
+)]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.replace('_', "").parse().ok()
 }
