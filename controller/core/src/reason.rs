@@ -539,7 +539,58 @@ fn list(items: &[String]) -> String {
 }
 
 impl Reason {
-    /// The label for metrics: one word out of a closed list.
+    /// Every label, for metrics.
+    pub const LABELS: &[&str] = &[
+        "as_desired",
+        "first_release",
+        "new_release",
+        "adopting",
+        "canary_baked",
+        "old_grew",
+        "baked",
+        "drained",
+        "recreate_drain",
+        "superseded",
+        "giving_up",
+        "restoring",
+        "resize",
+        "heal_drift",
+        "unpin",
+        "reverting",
+        "wait_healthy",
+        "wait_bake",
+        "wait_drain",
+        "wait_steady",
+        "wait_turn",
+        "wait_retry",
+        "wait_keeper",
+        "manifest_invalid",
+        "manifest_deleted",
+        "suspended",
+        "image_missing",
+        "image_not_available",
+        "image_wrong_architecture",
+        "release_failed",
+        "first_release_failed",
+        "unavailable",
+        "no_target_group",
+        "drifted",
+        "foreign_image",
+        "unknown_group",
+        "rewritten",
+        "unexpected_plan",
+        "errored_state",
+        "state_locked",
+        "refused",
+        "revert_refused",
+        "nothing_to_revert_to",
+        "wrong_account",
+        "no_target",
+        "unit_missing",
+        "aws_unreadable",
+    ];
+
+    /// The label for metrics: one word out of [`Reason::LABELS`].
     pub fn label(&self) -> &'static str {
         match self {
             Self::AsDesired { .. } => "as_desired",

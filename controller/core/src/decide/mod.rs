@@ -10,6 +10,7 @@
 //! beginning and direction stand in the unit's state
 //! ([`crate::step::Memory`]); a give-up is the same arrows backwards.
 
+mod needs;
 mod recreate;
 mod rolling;
 mod settled;
@@ -24,9 +25,10 @@ use crate::model::{AppName, ReleaseKey};
 use crate::observe::{Desired, Observed};
 use crate::reason::Reason;
 use crate::step::Step;
-use view::{View, roll_under_way};
+use needs::roll_under_way;
+use view::View;
 
-pub use view::requirements;
+pub use needs::requirements;
 
 /// What to do for one app, and why nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]

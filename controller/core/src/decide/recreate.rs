@@ -5,7 +5,8 @@
 //! remove old. Backwards: drain new → empty → remove new and bring the old
 //! one back in the same apply.
 
-use super::view::{Draft, View, full_size};
+use super::needs::full_size;
+use super::view::{Draft, View};
 use super::{Phase, Plan, rolling};
 use crate::history::Event;
 use crate::manifest::OnFailure;

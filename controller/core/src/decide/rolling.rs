@@ -1,7 +1,8 @@
 //! A roll side by side is under way: forwards, or backwards.
 
+use super::needs::Needs;
 use super::settled;
-use super::view::{Draft, Needs, View};
+use super::view::{Draft, View};
 use super::{Phase, Plan};
 use crate::history::Event;
 use crate::manifest::OnFailure;

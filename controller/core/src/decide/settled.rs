@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{Draft, View, full_size};
+use super::needs::full_size;
+use super::view::{Draft, View};
 use super::{Phase, Plan};
 use crate::manifest::{OnDrift, OnFailure};
 use crate::model::{AmiId, Group, Made, ReleaseKey, Settings};

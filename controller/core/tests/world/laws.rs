@@ -174,8 +174,7 @@ impl Laws {
         let Desired::Wanted { manifest, .. } = desired else {
             return;
         };
-        let recreate = roll.is_some_and(|roll| roll.recreate)
-            || manifest.roll.strategy == amid_core::manifest::Strategy::Recreate;
+        let recreate = roll.is_some_and(|roll| roll.recreate);
         for (key, asg) in &before.groups {
             let Some(now) = after.groups.get(key) else {
                 self.hold(asg.machines.is_empty(), || {

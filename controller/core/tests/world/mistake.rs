@@ -29,7 +29,7 @@ pub enum Mistake {
     IgnoresSuspension,
     /// What failed is not remembered.
     ForgetsFailures,
-    /// A plan may hold anything.
+    /// Nobody is told what stands still.
     HoldsWithoutAWord,
 }
 
