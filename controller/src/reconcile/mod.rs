@@ -132,7 +132,7 @@ fn hold_back(slot: &Slot, mut plan: Plan, accepted: &Accepted, now: Timestamp) -
         .history
         .retry
         .as_ref()
-        .filter(|retry| retry.until > now)
+        .filter(|retry| retry.is_ahead(now))
         && !plan.steps.is_empty()
     {
         plan.steps.clear();
