@@ -185,6 +185,9 @@ pub struct AppHistory {
     pub open: Option<CommitId>,
     /// The commit that was asked for last, ended or not.
     pub last_asked: Option<CommitId>,
+    /// A step began and its end was not written down: what terraform recorded
+    /// of it is not known.
+    pub unfinished: bool,
     /// Health timers of live releases.
     pub timers: BTreeMap<ReleaseKey, Timer>,
     /// Releases given up since the journal began, newest last.
@@ -255,6 +258,9 @@ pub struct Timer {
 impl AppHistory {
     /// Takes in what the journal says.
     pub fn record(&mut self, event: &Event, at: Timestamp) {
+        if matches!(event, Event::Finished { .. }) {
+            self.unfinished = false;
+        }
         match event {
             Event::Asked { commit, .. } => {
                 self.open = Some(commit.clone());
@@ -276,7 +282,7 @@ impl AppHistory {
                     self.unavailable = None;
                 }
             }
-            Event::Began { .. } => {}
+            Event::Began { .. } => self.unfinished = true,
             Event::Finished {
                 error: None,
                 step,

@@ -91,6 +91,10 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
     }
     fault::point("recorded");
     outcome::settle(engine, slot, &accepted, &desired, &plan)?;
+    if plan.phase == Phase::Steady && plan.steps.is_empty() {
+        // Terraform's outputs were read: nothing is left of a cut-off step.
+        slot.state().history.unfinished = false;
+    }
     let plan = hold_back(slot, plan, &accepted, now);
     engine.show(slot, &desired, &observed, &plan, now);
 

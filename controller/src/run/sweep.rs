@@ -104,6 +104,7 @@ impl Loop {
         let never_touched = state.made.is_none();
         let calm = state.phase == Phase::Steady
             && state.held.is_empty()
+            && !state.history.unfinished
             && (state.history.open.is_none() || never_touched)
             && state
                 .made
