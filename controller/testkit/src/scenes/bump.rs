@@ -7,7 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::{check_head, check_no_lock};
-use crate::world::stage::{ROLL, Stage};
+use crate::{
+    proxy::ImageHealth,
+    world::stage::{ROLL, Stage},
+};
 
 /// What the manifest asks for, less one look of the sampler at either end.
 const BAKE: Duration = Duration::from_millis(4_500);
@@ -78,7 +81,18 @@ pub(super) async fn play_broken(stage: &mut Stage<'_>) -> Result<()> {
     stage.deployed().await?;
     slow_targets(stage).await?;
     let ami = stage.image("v2").await?;
+    // However quick the machine is, the new targets are not: they never serve
+    // before the broken amid has drained what did.
+    stage
+        .rules()
+        .image_health(&ami, ImageHealth::InitialForever);
     stage.push_image(&ami)?;
+    stage
+        .until("the broken amid drains what serves", ROLL, |look| {
+            look.serving() < 2
+        })
+        .await?;
+    stage.rules().image_health(&ami, ImageHealth::Healthy);
     stage
         .until("the broken amid has rolled", ROLL, |look| {
             look.settled(&ami, 2)
