@@ -8,8 +8,6 @@
 use super::needs::full_size;
 use super::view::{Draft, View};
 use super::{Phase, Plan, rolling};
-use crate::history::Event;
-use crate::manifest::OnFailure;
 use crate::reason::Reason;
 use crate::step::{ApplyKind, Failed, Guard, Roll};
 
@@ -31,25 +29,8 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
         return plan;
     }
     if let Some(failed) = failed {
-        let mut plan = back(view, roll, full, Some(&failed));
-        if wanted
-            && view.commit == &failed.commit
-            && failed.failure.blames_release()
-            && view.manifest.on_failure == OnFailure::Revert
-        {
-            match view.revert(&roll.from, &failed.failure) {
-                Ok(step) => plan.steps.insert(0, step),
-                Err(reason) => plan.held.push(reason),
-            }
-        }
-        if view
-            .history
-            .abandoned(&failed.key, &failed.commit)
-            .is_none()
-        {
-            plan.record.push(Event::Abandoned(failed));
-        }
-        return plan;
+        let plan = back(view, roll, full, Some(&failed));
+        return rolling::given_up(view, roll, plan, failed);
     }
     if !wanted || new.drain {
         return back(view, roll, full, None);

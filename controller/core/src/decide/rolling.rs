@@ -35,31 +35,37 @@ pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     };
 
     if let Some(failed) = failed {
-        let mut plan = back(view, roll, old, new, Some(&failed));
-        // Git goes back at once, when it still asks for what failed.
-        if wanted
-            && view.commit == &failed.commit
-            && failed.failure.blames_release()
-            && view.manifest.on_failure == OnFailure::Revert
-        {
-            match view.revert(&roll.from, &failed.failure) {
-                Ok(step) => plan.steps.insert(0, step),
-                Err(reason) => plan.held.push(reason),
-            }
-        }
-        if view
-            .history
-            .abandoned(&failed.key, &failed.commit)
-            .is_none()
-        {
-            plan.record.push(Event::Abandoned(failed));
-        }
-        return plan;
+        let plan = back(view, roll, old, new, Some(&failed));
+        return given_up(view, roll, plan, failed);
     }
     if !wanted || new.drain {
         return back(view, roll, old, new, None);
     }
     forward(view, roll, new)
+}
+
+/// Adds to `plan`, which takes a failed release away, what a failure asks for
+/// besides: git goes back at once, when it still asks for what failed, and
+/// the failure is journalled once.
+pub(super) fn given_up(view: &View<'_>, roll: &Roll, mut plan: Plan, failed: Failed) -> Plan {
+    if view.want == roll.to
+        && view.commit == &failed.commit
+        && failed.failure.blames_release()
+        && view.manifest.on_failure == OnFailure::Revert
+    {
+        match view.revert(&roll.from, &failed.failure) {
+            Ok(step) => plan.steps.insert(0, step),
+            Err(reason) => plan.held.push(reason),
+        }
+    }
+    if view
+        .history
+        .abandoned(&failed.key, &failed.commit)
+        .is_none()
+    {
+        plan.record.push(Event::Abandoned(failed));
+    }
+    plan
 }
 
 /// Why the new release is given up: known from before, or seen now.
