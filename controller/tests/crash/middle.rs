@@ -52,11 +52,16 @@ fn stopped_in(apply: Apply, after: usize, kind: FaultKind) -> (Rig, (&'static st
         .expect("the stub is told");
     rig.start(None);
     rig.until_apply(before + earlier);
+    until_stopped(&mut rig);
+    (rig, goal)
+}
+
+/// Waits until the apply has come to its planted stop. Killed earlier, it would leave the stop to the next one.
+fn until_stopped(rig: &mut Rig) {
     rig.until("the apply has stopped", |rig| {
         let control = rig.stub.controlled().ok()?;
         control.faults.is_empty().then_some(())
     });
-    (rig, goal)
 }
 
 /// Everything dies at that place; nothing but cloud and state is left.
@@ -187,9 +192,10 @@ fn a_first_release_survives_the_death_of_everything_in_its_apply() {
         })
         .expect("the stub is told");
     rig.start(None);
-    rig.until("the group is there", |rig| {
-        (rig.cloud().groups.len() == 1).then_some(())
-    });
+    until_stopped(&mut rig);
+    if rig.cloud().groups.len() != 1 {
+        rig.fail("the group is not there");
+    }
     rig.kill_everything();
     rig.start(None);
     finish(&mut rig, Life::FirstRelease, goal, State::Kept);
