@@ -43,6 +43,7 @@ impl Reason {
         "first_release",
         "new_release",
         "adopting",
+        "adopting_stray",
         "canary_baked",
         "old_grew",
         "baked",
@@ -58,6 +59,9 @@ impl Reason {
         "wait_healthy",
         "wait_bake",
         "wait_drain",
+        "slow_drain",
+        "wait_gate",
+        "older_wiring",
         "wait_steady",
         "wait_turn",
         "wait_retry",
@@ -95,6 +99,7 @@ impl Reason {
             Self::FirstRelease { .. } => "first_release",
             Self::NewRelease { .. } => "new_release",
             Self::Adopting { .. } => "adopting",
+            Self::AdoptingStray { .. } => "adopting_stray",
             Self::CanaryBaked { .. } => "canary_baked",
             Self::OldGrew { .. } => "old_grew",
             Self::Baked { .. } => "baked",
@@ -110,6 +115,9 @@ impl Reason {
             Self::WaitHealthy { .. } => "wait_healthy",
             Self::WaitBake { .. } => "wait_bake",
             Self::WaitDrain { .. } => "wait_drain",
+            Self::SlowDrain { .. } => "slow_drain",
+            Self::WaitGate { .. } => "wait_gate",
+            Self::OlderWiring { .. } => "older_wiring",
             Self::WaitSteady { .. } => "wait_steady",
             Self::WaitTurn { .. } => "wait_turn",
             Self::WaitRetry { .. } => "wait_retry",
@@ -184,9 +192,11 @@ impl Reason {
             Self::UnknownGroup { .. } => {
                 "remove the tag `amid:app` from it, or delete it".to_owned()
             }
-            Self::Rewritten { .. } => {
-                "amid approve HOLD, or push a branch that contains the accepted commit".to_owned()
-            }
+            Self::Rewritten { accepted, found } => format!(
+                "`amid approve rewritten-{}`, or push a branch that contains {}",
+                found.short(),
+                accepted.short()
+            ),
             Self::UnexpectedPlan { id, .. } => format!("amid approve {id}"),
             Self::ErroredState { .. } => format!(
                 "push it with `terragrunt run -- state push`, check with `terragrunt plan`, then `amid approve errored-state:{app}`"

@@ -38,6 +38,8 @@ pub enum Reason {
     },
     /// A group or template stands in AWS that terraform does not know.
     Adopting { name: String },
+    /// The same, of a release that git asks for no more.
+    AdoptingStray { name: String },
     /// The canary was healthy for the bake time.
     CanaryBaked { canary: u32, full: u32 },
     /// The old group grew while the new one was getting ready.
@@ -79,6 +81,16 @@ pub enum Reason {
     WaitBake { left: Seconds, canary: bool },
     /// The old group still has instances.
     WaitDrain { name: String, instances: u32 },
+    /// The old group has instances for longer than the manifest allows.
+    SlowDrain {
+        name: String,
+        instances: u32,
+        taken: Seconds,
+        drain: Seconds,
+        detail: Option<String>,
+    },
+    /// The app's gate says that the next step has to wait.
+    WaitGate { url: String, said: String },
     /// Everything is right but for instances that are not healthy now.
     WaitSteady { healthy: u32, required: u32 },
     /// Another roll has the turn.
@@ -96,6 +108,10 @@ pub enum Reason {
         healthy: u32,
         required: u32,
     },
+
+    // Notes.
+    /// The unit's module changed since the live release was made.
+    OlderWiring { key: ReleaseKey },
 
     // Holds.
     /// The manifest has mistakes.

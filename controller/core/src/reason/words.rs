@@ -78,6 +78,12 @@ impl fmt::Display for Reason {
                     "`{name}` was made but not recorded by an interrupted apply: taking it in"
                 )
             }
+            Self::AdoptingStray { name } => {
+                write!(
+                    f,
+                    "`{name}` was made but not recorded by an interrupted apply, and git asks for it no more: taking it in to take it away"
+                )
+            }
             Self::CanaryBaked { canary, full } => {
                 write!(
                     f,
@@ -147,6 +153,26 @@ impl fmt::Display for Reason {
             Self::WaitDrain { name, instances } => {
                 write!(f, "`{name}` is draining, instances left: {instances}")
             }
+            Self::SlowDrain {
+                name,
+                instances,
+                taken,
+                drain,
+                detail,
+            } => {
+                write!(
+                    f,
+                    "`{name}` has been draining for {taken}, `roll.drain` allows {drain}; instances left: {instances}"
+                )?;
+                with_detail(f, detail.as_deref())
+            }
+            Self::WaitGate { url, said } => {
+                write!(f, "waiting for the gate {url}: {said}")
+            }
+            Self::OlderWiring { key } => write!(
+                f,
+                "the module changed since release {key} was made; bump `revision` to roll it out"
+            ),
             Self::WaitSteady { healthy, required } => {
                 write!(
                     f,

@@ -15,6 +15,10 @@ pub struct Memory {
     /// The roll that is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roll: Option<Roll>,
+    /// The commit that was followed when this was written. A branch that lost
+    /// it was rewritten, also for a controller that lost its disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<CommitId>,
     /// Releases that failed, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failed>,

@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::Gate;
 use crate::model::{AmiId, CommitId, ReleaseKey, Releases, Settings};
-use crate::observe::{Leftover, Observed};
+use crate::observe::{GateFact, Leftover, Observed};
 use crate::reason::{Failure, Reason};
 pub use expected::{
     Action, Change, Expected, GROUP_ATTRIBUTES, GUARD, MEMORY, addresses, effective,
@@ -68,6 +69,8 @@ pub struct Apply {
 pub enum ApplyKind {
     /// A release is made.
     Add,
+    /// What an interrupted apply left of a release is taken in.
+    Adopt,
     /// The new release grows to full size.
     Grow,
     /// A group's sizes go to zero.
@@ -89,6 +92,7 @@ impl ApplyKind {
     pub fn label(self) -> &'static str {
         match self {
             Self::Add => "add",
+            Self::Adopt => "adopt",
             Self::Grow => "grow",
             Self::Drain => "drain",
             Self::Restore => "restore",
@@ -102,6 +106,7 @@ impl ApplyKind {
     /// Every arrow, for metrics.
     pub const ALL: &[Self] = &[
         Self::Add,
+        Self::Adopt,
         Self::Grow,
         Self::Drain,
         Self::Restore,
@@ -119,9 +124,16 @@ pub struct Guard {
     pub healthy: BTreeMap<ReleaseKey, u32>,
     /// These releases have no instance at all.
     pub empty: BTreeSet<ReleaseKey>,
+    /// This gate says that the step may go on.
+    pub gate: Option<Gate>,
 }
 
 impl Guard {
+    /// Whether there is nothing to look at again.
+    pub fn is_empty(&self) -> bool {
+        self.healthy.is_empty() && self.empty.is_empty() && self.gate.is_none()
+    }
+
     /// Whether it holds in `observed`.
     pub fn holds(&self, observed: &Observed) -> bool {
         let healthy = self.healthy.iter().all(|(key, required)| {
@@ -134,7 +146,8 @@ impl Guard {
                 .group(key)
                 .is_none_or(|group| group.instances.is_empty())
         });
-        healthy && empty
+        let gate = self.gate.is_none() || observed.gate == GateFact::Open;
+        healthy && empty && gate
     }
 }
 
