@@ -4,7 +4,7 @@
 //! read is never guessed: the look itself fails, and the app waits.
 
 use crate::manifest::Manifest;
-use crate::model::{AmiId, CommitId, Group, ReleaseKey, Releases};
+use crate::model::{AmiId, CommitId, Group, ReleaseKey, Releases, Settings};
 use crate::step::Memory;
 
 /// What git asks of one app at the accepted commit.
@@ -44,8 +44,20 @@ pub struct Observed {
     /// A template or group of the wanted release that AWS has and terraform's
     /// state has not.
     pub leftover: Option<Leftover>,
+    /// A group of another release that git once asked for, which AWS has and
+    /// terraform's state has not.
+    pub stray: Option<Stray>,
     /// The unit's code at the accepted commit, as one hash.
     pub code: Option<String>,
+    /// The wiring that a new release would be made with, as of the last apply.
+    pub wiring: Option<String>,
+    /// The accepted commit.
+    pub head: Option<CommitId>,
+    /// The commit that the state remembers is not in the accepted commit's
+    /// past, and nobody approved that.
+    pub rewritten: bool,
+    /// What the app's gate says.
+    pub gate: GateFact,
     /// How many other apps roll, where that is as many as may roll at once.
     pub turn_taken: Option<u32>,
 }
@@ -78,6 +90,33 @@ pub enum ImageFact {
     },
     /// It does not exist, or is not shared with the account.
     Missing,
+}
+
+/// What the gate of an app says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GateFact {
+    /// It was not asked: no step needed it so far.
+    #[default]
+    NotAsked,
+    /// Go on.
+    Open,
+    /// Wait; what it answered, or why it could not be asked.
+    Closed {
+        /// In a few words.
+        said: String,
+    },
+}
+
+/// A group that an interrupted apply made of a release that git asks for no
+/// more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// The release.
+    pub key: ReleaseKey,
+    /// What it was made with, as an older commit says.
+    pub settings: Settings,
+    /// Its template and group.
+    pub leftover: Leftover,
 }
 
 /// Made in AWS, but not recorded: an apply was killed between the two.

@@ -155,6 +155,11 @@ cases! {
         "heal a: `web-a` was changed by hand: min size 2 instead of 0, max size 4 instead of 0: putting it back",
     ];
 
+    what_somebody_widened_on_both_sides_loses_nothing_at_once: "git b 1-1 · live a 1-1 3/3 drained hand 3-6 · live b 1-1 2/2 hand 2-4 · roll a b" => [
+        "starting",
+        "heal a: `web-a` was changed by hand: min size 3 instead of 0, max size 6 instead of 0: putting it back",
+    ];
+
     a_group_that_was_deleted_in_the_middle_of_a_roll_comes_back: "git b · live a 2-4 3/3 pin 3 · live b 2-4 0/0 pin 3 gone · roll a b · waited b 16m" => [
         "starting",
         "heal b: `web-b` was changed by hand: it was deleted: putting it back",
@@ -373,6 +378,109 @@ cases! {
         "removing",
         "remove a: `web-a` is empty: removing it",
     ];
+
+    a_drain_that_takes_long_is_told_and_nothing_is_killed: "git b · live a 2-4 1/1 pin 3 drained · live b 2-4 3/3 pin 3 · roll a b · draining a 17m" => [
+        "draining",
+        "now: `web-a` has been draining for 17m, `roll.drain` allows 15m; instances left: 1: i-0 is InService",
+    ];
+
+    a_give_up_may_drain_slowly_too: "git a · live a 2-4 3/3 pin 3 · live b 2-4 0/1 pin 3 drained · roll a b · draining b 16m" => [
+        "giving_up",
+        "now: `web-b` has been draining for 16m, `roll.drain` allows 15m; instances left: 1: i-0 is unhealthy (Target.FailedHealthChecks)",
+    ];
+
+    a_recreation_may_drain_slowly_too: "git b recreate · live a 2-4 1/1 drained · recreate a b · draining a 20m · told a" => [
+        "draining",
+        "now: `web-a` has been draining for 20m, `roll.drain` allows 15m; instances left: 1: i-0 is InService",
+    ];
+
+    a_release_older_than_its_module_is_noted: "git a · live a 2-4 3/3 · wiring changed" => [
+        "steady",
+        "now: runs ami-a, as git asks",
+        "note: the module changed since release a was made; bump `revision` to roll it out",
+    ];
+
+    a_branch_that_lost_what_the_state_remembers_is_held: "git b · live a 2-4 3/3 · rewritten" => [
+        "held",
+        "held: the branch was rewritten: 22222222 is not an ancestor of 11111111",
+    ];
+
+    a_group_that_git_asks_for_no_more_is_taken_in: "git a · live a 2-4 3/3 · live b 2-4 0/2 only · stray b" => [
+        "giving_up",
+        "adopt b: `web-b` was made but not recorded by an interrupted apply, and git asks for it no more: taking it in to take it away",
+    ];
+
+    a_first_group_that_git_asks_for_no_more_is_taken_in: "git b · live a 2-4 2/2 only · stray a" => [
+        "giving_up",
+        "adopt a: `web-a` was made but not recorded by an interrupted apply, and git asks for it no more: taking it in to take it away",
+    ];
+
+    a_stray_beside_a_drained_release_is_taken_in: "git c recreate · live a 2-4 0/0 drained · live b 2-4 0/2 only · recreate a b · stray b" => [
+        "giving_up",
+        "adopt b: `web-b` was made but not recorded by an interrupted apply, and git asks for it no more: taking it in to take it away",
+    ];
+
+    beside_two_releases_there_is_no_room_for_a_stray: "git b · live a 2-4 3/3 pin 3 · live b 2-4 3/3 pin 3 · roll a b · live c 2-4 1/1 only · stray c" => [
+        "held",
+        "held: `web-c` carries this app's tag but belongs to no release that terraform knows",
+    ];
+
+    a_gate_is_asked_before_a_roll: "git b gate · live a 2-4 3/3" => [
+        "steady",
+        "now: waiting for the gate http://gate/: it was not asked yet",
+        "asks the gate",
+    ];
+
+    a_closed_gate_holds_a_roll_back: "git b gate · live a 2-4 3/3 · gate closed" => [
+        "steady",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
+    ];
+
+    an_open_gate_lets_a_roll_begin: "git b gate · live a 2-4 3/3 · gate open" => [
+        "adding",
+        "add b: git asks for ami-b (ami changed): a → b",
+    ];
+
+    a_closed_gate_keeps_the_old_release: "git b gate · live a 2-4 3/3 pin 3 · live b 2-4 3/3 pin 3 · roll a b · healthy b 6m · gate closed" => [
+        "baking",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
+    ];
+
+    a_stateful_app_asks_its_gate_before_its_drain: "git b recreate gate · live a 2-4 3/3 · gate closed" => [
+        "steady",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
+    ];
+
+    a_stateful_app_that_is_empty_asks_nobody: "git b recreate gate · live a 2-4 0/0 drained · recreate a b · gate closed" => [
+        "adding",
+        "add b: git asks for ami-b (release changed): a → b",
+    ];
+
+    a_gate_stands_in_no_give_ups_way: "git c gate · live a 2-4 3/3 pin 3 · live b 2-4 1/3 pin 3 · roll a b · gate closed" => [
+        "giving_up",
+        "drain b: git no longer asks for ami-b: taking it away",
+    ];
+
+    a_gate_stands_in_no_rollbacks_way: "git b gate · live a 2-4 3/3 · served b · gate closed" => [
+        "adding",
+        "add b: git asks for ami-b (ami changed): a → b",
+    ];
+
+    a_gate_is_not_asked_for_a_first_release: "git a gate · gate closed" => [
+        "adding",
+        "add a: first release: ami-a",
+    ];
+
+    a_gate_is_asked_before_a_group_shrinks: "git a 1-2 gate · live a 2-4 3/3 · gate closed" => [
+        "steady",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
+    ];
+
+    a_gate_is_not_asked_before_a_group_grows: "git a 3-6 gate · live a 2-4 3/3 · gate closed" => [
+        "steady",
+        "resize a: size 2–4 becomes 3–6, in place",
+        "now: runs ami-a, as git asks",
+    ];
 }
 
 /// Reasons that are not `decide`'s, and whose they are.
@@ -381,7 +489,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("errored_state", "terraform's outputs are not read then"),
     ("no_target", "the config is the controller's"),
     ("refused", "the module refused a plan"),
-    ("rewritten", "only fast-forwards are accepted"),
     ("state_locked", "the lock is terraform's"),
     ("unexpected_plan", "the performer holds plans against steps"),
     ("unit_missing", "the export is the performer's"),
@@ -425,8 +532,10 @@ fn any(kind: &str) -> String {
         "name",
         "path",
         "reason",
+        "said",
         "state",
         "unit",
+        "url",
         "wants",
         "who",
     ];
@@ -443,7 +552,7 @@ fn any(kind: &str) -> String {
         .collect();
     format!(
         r#"{{{texts} {numbers} "kind": "{kind}", "from": {ends}, "to": {ends}, "canary": {canary},
-        "instances": {instances}, "changed": [], "unexpected": [], "left": "1m", "by": "command",
+        "instances": {instances}, "changed": [], "unexpected": [], "left": "1m", "taken": "1m", "drain": "1m", "by": "command",
         "cause": "quota", "until": "2026-11-23T12:00:00Z", "drift": {{"group": "x", "what": []}},
         "failure": {{"failure": "launch_failed", "message": "x"}}}}"#
     )

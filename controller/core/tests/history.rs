@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use amid_core::decide::decide;
 use amid_core::history::{
-    AppHistory, Event, LONGEST_BACK_OFF, LONGEST_GAP, Retry, Timer, back_off, later,
+    AppHistory, Event, LONGEST_BACK_OFF, LONGEST_GAP, LONGEST_PAUSE, Retry, Timer, back_off, later,
 };
 use amid_core::model::{CommitId, LaunchCause};
 use amid_core::observe::Desired;
@@ -58,19 +58,154 @@ fn time_that_nobody_observed_counts_for_one_gap_only() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_takes_nothing_away_and_restarts_the_bake() {
+fn a_clock_that_is_set_back_takes_nothing_away_and_gives_nothing() {
     assert_eq!(
         seconds(&looks(&[(100, 0, 3), (130, 0, 3), (10, 0, 3)])),
         (30, None)
     );
     let timer = looks(&[(100, 3, 3), (130, 3, 3), (10, 3, 3)]);
-    assert_eq!(seconds(&timer), (0, Some(10)));
+    // It was seen healthy for 30 s, and has been so for 30 s now.
+    assert_eq!(seconds(&timer), (0, Some(-20)));
 }
 
 #[test]
-fn a_bake_that_was_not_observed_starts_again() {
+fn a_bake_goes_on_without_the_time_that_nobody_observed() {
     assert_eq!(seconds(&looks(&[(0, 3, 3), (60, 3, 3)])).1, Some(0));
     assert_eq!(seconds(&looks(&[(0, 3, 3), (61, 3, 3)])).1, Some(61));
+    // Baked for 40 s, then nothing could be asked for two minutes.
+    let blind = [(0, 3, 3), (40, 3, 3), (160, 3, 3), (170, 3, 3)];
+    assert_eq!(seconds(&looks(&blind)).1, Some(120));
+    // What was ill afterwards begins anew.
+    let ill = [(0, 3, 3), (40, 3, 3), (160, 2, 3), (170, 3, 3)];
+    assert_eq!(seconds(&looks(&ill)).1, Some(170));
+}
+
+#[test]
+fn a_bake_that_nobody_observed_for_long_starts_again() {
+    let long = 40 + LONGEST_PAUSE.as_secs();
+    let pause = [(0, 3, 3), (40, 3, 3), (long, 3, 3)];
+    assert_eq!(seconds(&looks(&pause)).1, Some(long - 40));
+    let lost = [(0, 3, 3), (40, 3, 3), (long + 1, 3, 3)];
+    assert_eq!(seconds(&looks(&lost)).1, Some(long + 1));
+}
+
+/// What is decided for a slow drain, by a history that remembers what came
+/// out before.
+#[test]
+fn a_slow_drain_is_journalled_once() {
+    let words =
+        "git b · live a 2-4 1/1 pin 3 drained · live b 2-4 3/3 pin 3 · roll a b · draining a 16m";
+    let mut case = case(words);
+    let told = |case: &table::Case| {
+        decide(
+            &app(),
+            &case.desired,
+            &case.observed,
+            &case.history,
+            case.now,
+        )
+        .record
+    };
+    let record = told(&case);
+    assert_eq!(
+        record,
+        [Event::DrainSlow {
+            key: key("a"),
+            instances: 1
+        }]
+    );
+    case.history.record(&record[0], case.now);
+    assert_eq!(told(&case), []);
+    // Another drain of the same release is another one.
+    let drained = Event::Finished {
+        step: ApplyKind::Drain,
+        key: key("a"),
+        millis: 1,
+        error: None,
+    };
+    case.history
+        .record(&drained, later(case.now, SignedDuration::from_mins(-17)));
+    assert_eq!(told(&case).len(), 1);
+}
+
+#[test]
+fn a_drain_whose_beginning_is_lost_begins_with_the_first_look() {
+    let mut history = AppHistory::default();
+    let draining = case("live a 2-4 1/1 drained · live b 2-4 3/3").observed;
+    history.look(&draining, &BTreeMap::new(), at(5));
+    history.look(&draining, &BTreeMap::new(), at(35));
+    let since: Vec<i64> = history
+        .drains
+        .values()
+        .map(|drain| drain.since.as_second())
+        .collect();
+    assert_eq!(since, [5]);
+    let empty = case("live a 2-4 0/0 drained · live b 2-4 3/3").observed;
+    history.look(&empty, &BTreeMap::new(), at(65));
+    assert!(history.drains.is_empty());
+}
+
+#[test]
+fn an_older_release_is_journalled_once_and_so_is_its_end() {
+    let mut case = case("git a · live a 2-4 3/3 · wiring changed");
+    for (older, expected) in [(true, 1), (true, 0), (false, 1), (false, 0)] {
+        case.observed.wiring = Some(if older { "1" } else { "0" }.to_owned());
+        let plan = decide(
+            &app(),
+            &case.desired,
+            &case.observed,
+            &case.history,
+            case.now,
+        );
+        assert_eq!(plan.record.len(), expected, "{:?}", plan.record);
+        assert_eq!(plan.notes.len(), usize::from(older));
+        for event in &plan.record {
+            case.history.record(event, case.now);
+        }
+    }
+}
+
+#[test]
+fn an_apply_takes_the_accepted_commit_along_and_a_check_does_not() {
+    for (words, expected) in [
+        ("git b · live a 2-4 3/3", true),
+        ("git a 3-6 · live a 2-4 3/3", true),
+        ("git a", true),
+        ("git a · live a 2-4 3/3 · code changed", false),
+    ] {
+        let mut case = case(words);
+        case.observed.head = Some(commit());
+        let plan = decide(
+            &app(),
+            &case.desired,
+            &case.observed,
+            &case.history,
+            case.now,
+        );
+        let Some(Step::Apply(apply)) = plan.steps.first() else {
+            panic!("no apply for {words}");
+        };
+        assert_eq!(apply.memory.accepted, expected.then(commit), "{words}");
+    }
+}
+
+#[test]
+fn a_step_that_a_gate_let_through_looks_at_it_again() {
+    let case = case("git b gate · live a 2-4 3/3 · gate open");
+    let plan = decide(
+        &app(),
+        &case.desired,
+        &case.observed,
+        &case.history,
+        case.now,
+    );
+    let Some(Step::Apply(apply)) = plan.steps.first() else {
+        panic!("no apply");
+    };
+    assert!(!apply.guard.is_empty());
+    assert!(apply.guard.holds(&case.observed));
+    let closed = table::case("git b gate · live a 2-4 3/3 · gate closed").observed;
+    assert!(!apply.guard.holds(&closed));
 }
 
 #[test]
@@ -204,9 +339,15 @@ fn what_is_remembered_is_bounded_and_the_newest_is_kept() {
 
 #[test]
 fn the_memory_survives_being_written_and_is_never_guessed() {
-    let memory = case("roll a b · served a · failed b").observed.memory;
+    let memory = case("roll a b · served a · failed b · rewritten")
+        .observed
+        .memory;
+    assert!(memory.accepted.is_some());
     assert_eq!(Memory::from_text(&memory.to_text()), Ok(memory));
     assert_eq!(Memory::from_text(" "), Ok(Memory::default()));
+    // What an older version wrote has no commit in it.
+    let older = Memory::from_text(r#"{"served": ["0123456789"]}"#).unwrap();
+    assert_eq!((older.served.len(), older.accepted), (1, None));
     assert!(Memory::from_text("{").is_err());
     assert!(Memory::from_text(r#"{"roll": 1}"#).is_err());
 }
@@ -261,6 +402,28 @@ fn a_removal_deletes_the_whole_release_and_nothing_else() {
     ] {
         let changes: Vec<_> = whole.iter().copied().chain([more]).collect();
         assert_eq!(unexpected(REMOVES, &changes).len(), 1, "{more:?}");
+    }
+}
+
+#[test]
+fn a_woken_group_is_not_drained_while_the_other_one_shrinks() {
+    for (hand, drain) in [("hand 2-4", false), ("hand 1-2", false), ("", true)] {
+        let words = format!(
+            "git b 1-1 · live a 1-1 3/3 drained hand 3-6 · live b 1-1 2/2 {hand} desired {} · roll a b",
+            if drain { 1 } else { 2 }
+        );
+        let case = case(&words);
+        let plan = decide(
+            &app(),
+            &case.desired,
+            &case.observed,
+            &case.history,
+            case.now,
+        );
+        let Some(Step::Apply(apply)) = plan.steps.first() else {
+            panic!("no apply for {words}");
+        };
+        assert_eq!(apply.releases[&key("a")].drain, drain, "{words}");
     }
 }
 

@@ -16,6 +16,7 @@ mod outcome;
 mod perform;
 mod plan_check;
 mod revert;
+mod show;
 
 use std::sync::Arc;
 

@@ -10,10 +10,12 @@
 //! beginning and direction stand in the unit's state
 //! ([`crate::step::Memory`]); a give-up is the same arrows backwards.
 
+mod gate;
 mod needs;
 mod recreate;
 mod rolling;
 mod settled;
+mod stray;
 mod view;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,10 @@ pub struct Plan {
     pub state: Option<Reason>,
     /// What stands still until a person or the world changes something.
     pub held: Vec<Reason>,
+    /// What people should know, though nothing stands still for it.
+    pub notes: Vec<Reason>,
+    /// A step waits for the word of the app's gate: ask it, then decide again.
+    pub asks_gate: bool,
     /// What was decided and has to be journalled before the steps.
     pub record: Vec<Event>,
     /// Where the app is.
@@ -53,6 +59,8 @@ impl Plan {
             steps: Vec::new(),
             state: None,
             held: Vec::new(),
+            notes: Vec::new(),
+            asks_gate: false,
             record: Vec::new(),
             phase,
             wake: None,
@@ -167,19 +175,31 @@ pub fn decide(
     };
     let view = View::new(app, manifest, commit, observed, history, now);
 
+    if let Some(reason) = view.rewritten() {
+        return Plan::hold(reason);
+    }
     if let Some(name) = view.unknown_group() {
         return Plan::hold(Reason::UnknownGroup { name });
     }
+    if let Some(plan) = stray::take_in(&view) {
+        return plan;
+    }
+    gate::heed(&view, roll_or_rest(&view))
+}
+
+/// What there is to do for an app whose groups are all known.
+fn roll_or_rest(view: &View<'_>) -> Plan {
+    let (observed, commit) = (view.observed, view.commit);
     let roll = roll_under_way(observed, commit);
     let mut live = observed.made.keys();
     match (&roll, live.next(), live.next()) {
-        (Some(roll), _, _) if roll.recreate => recreate::decide(&view, roll),
-        (Some(roll), _, _) => rolling::decide(&view, roll),
+        (Some(roll), _, _) if roll.recreate => recreate::decide(view, roll),
+        (Some(roll), _, _) => rolling::decide(view, roll),
         // No group yet.
-        (None, None, _) => settled::first(&view),
+        (None, None, _) => settled::first(view),
         // One release: it is what git asks for, or a roll begins.
-        (None, Some(key), _) if *key == view.want => settled::live(&view, key),
-        (None, Some(key), _) => settled::begin(&view, key),
+        (None, Some(key), _) if *key == view.want => settled::live(view, key),
+        (None, Some(key), _) => settled::begin(view, key),
     }
 }
 

@@ -60,8 +60,7 @@ fn before(view: &View<'_>, roll: &Roll, full: u32, wanted: bool) -> Plan {
         return plan;
     }
     if wanted && instances > 0 {
-        let name = view.app.group_name(&roll.from);
-        return Plan::wait(Phase::Draining, Reason::WaitDrain { name, instances }, None);
+        return view.wait_drain(Phase::Draining, &roll.from, instances);
     }
     let mut releases = view.observed.made.clone();
     let mut memory = view.memory();
@@ -164,8 +163,7 @@ fn back(view: &View<'_>, roll: &Roll, full: u32, failed: Option<&Failed>) -> Pla
         return Plan::step(Phase::GivingUp, step);
     }
     if instances > 0 {
-        let name = view.app.group_name(&roll.to);
-        return Plan::wait(Phase::GivingUp, Reason::WaitDrain { name, instances }, None);
+        return view.wait_drain(Phase::GivingUp, &roll.to, instances);
     }
     releases.remove(&roll.to);
     if let Some(old) = releases.get_mut(&roll.from) {

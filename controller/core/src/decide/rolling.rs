@@ -8,7 +8,7 @@ use crate::history::Event;
 use crate::manifest::OnFailure;
 use crate::model::{Made, ReleaseKey};
 use crate::reason::Reason;
-use crate::step::{ApplyKind, Failed, Guard, Roll};
+use crate::step::{ApplyKind, Failed, Guard, Roll, effective};
 
 pub(super) fn decide(view: &View<'_>, roll: &Roll) -> Plan {
     let old = view.observed.made.get(&roll.from);
@@ -183,7 +183,7 @@ fn finish(view: &View<'_>, roll: &Roll) -> Plan {
     let name = view.app.group_name(&roll.from);
     let instances = view.instances(&roll.from);
     if instances > 0 {
-        return Plan::wait(Phase::Draining, Reason::WaitDrain { name, instances }, None);
+        return view.wait_drain(Phase::Draining, &roll.from, instances);
     }
     let mut releases = view.observed.made.clone();
     releases.remove(&roll.from);
@@ -208,7 +208,6 @@ fn finish(view: &View<'_>, roll: &Roll) -> Plan {
 /// The new release is not wanted: drain it, wait until it is empty, remove
 /// it, unpin the old one.
 fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Failed>) -> Plan {
-    let name = view.app.group_name(&roll.to);
     let instances = view.instances(&roll.to);
     let mut releases = view.observed.made.clone();
     let mut memory = view.memory();
@@ -265,7 +264,7 @@ fn back(view: &View<'_>, roll: &Roll, old: &Made, new: &Made, failed: Option<&Fa
         return Plan::step(Phase::GivingUp, step);
     }
     if instances > 0 {
-        return Plan::wait(Phase::GivingUp, Reason::WaitDrain { name, instances }, None);
+        return view.wait_drain(Phase::GivingUp, &roll.to, instances);
     }
     releases.remove(&roll.to);
     if let Some(old) = releases.get_mut(&roll.from) {
@@ -321,7 +320,12 @@ pub(super) fn heal(view: &View<'_>, roll: &Roll, failed: Option<&Failed>) -> Opt
     if let Some((back, keeper)) = pairs.into_iter().find(|(key, _)| serves(key)) {
         let made = view.observed.made.get(keeper);
         let required = made.map_or(0, |made| made.pin.max(made.min_size)).max(1);
-        if view.healthy(keeper) >= required {
+        // Somebody may have widened the other one as well: putting that back
+        // too would take instances away on both sides.
+        let shrinks = made
+            .zip(view.observed.group(keeper))
+            .is_some_and(|(made, group)| group.desired > effective(made).1);
+        if view.healthy(keeper) >= required && !shrinks {
             guard.healthy.insert(keeper.clone(), required);
         } else if let (Some(made), Some(group)) =
             (releases.get_mut(back), view.observed.group(back))

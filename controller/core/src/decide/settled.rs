@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::needs::full_size;
 use super::view::{Draft, View};
 use super::{Phase, Plan};
+use crate::history::Event;
 use crate::manifest::{OnDrift, OnFailure};
 use crate::model::{AmiId, Group, Made, ReleaseKey, Settings};
 use crate::reason::{Drift, Failure, Reason};
@@ -89,6 +90,7 @@ pub(super) fn live(view: &View<'_>, key: &ReleaseKey) -> Plan {
             .push(in_place(view, key, made.clone(), ApplyKind::Check, reason));
     }
 
+    older_wiring(view, key, made, &mut plan);
     plan.held.extend(view.without_targets(key));
     plan.held.extend(foreign(group, &made.settings));
     let required = group.map_or(view.manifest.min_size, |group| {
@@ -107,6 +109,25 @@ pub(super) fn live(view: &View<'_>, key: &ReleaseKey) -> Plan {
         }
     });
     plan
+}
+
+/// A release keeps what it was made with: what changed in its module since
+/// takes effect with the next release, and people should know.
+fn older_wiring(view: &View<'_>, key: &ReleaseKey, made: &Made, plan: &mut Plan) {
+    let (Some(then), Some(now)) = (&made.wiring, &view.observed.wiring) else {
+        return;
+    };
+    let older = then != now;
+    if older {
+        plan.notes.push(Reason::OlderWiring { key: key.clone() });
+    }
+    let known = view.history.older_wiring.as_ref() == Some(key);
+    if known != older {
+        plan.record.push(Event::Wiring {
+            key: key.clone(),
+            older,
+        });
+    }
 }
 
 /// The only release has never been healthy and its time is over.
@@ -132,7 +153,11 @@ fn in_place(
         key: key.clone(),
         reason,
         releases: BTreeMap::from([(key.clone(), made)]),
-        memory: view.memory(),
+        // A check plans what is there: it is to change nothing.
+        memory: match kind {
+            ApplyKind::Check => view.observed.memory.clone(),
+            _ => view.memory(),
+        },
         guard: Guard::default(),
     })
 }

@@ -1,14 +1,15 @@
 //! What the parts of the policy share: the world as one struct, and the few
 //! questions that all of them ask of it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::history::{AppHistory, later};
+use super::{Phase, Plan};
+use crate::history::{AppHistory, Event, later};
 use crate::manifest::{HealthKind, Manifest, Seconds, Strategy};
 use crate::model::{
     AmiId, AppName, CommitId, Group, LaunchCause, Made, ReleaseKey, Releases, Settings, Targets,
 };
-use crate::observe::{ImageFact, Leftover, Observed};
+use crate::observe::{ImageFact, Leftover, Observed, Stray};
 use crate::reason::{Failure, Reason, SuspendedBy};
 use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Step};
 
@@ -57,16 +58,41 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The branch lost the commit that the state remembers.
+    pub(super) fn rewritten(&self) -> Option<Reason> {
+        let accepted = self.observed.memory.accepted.clone()?;
+        let found = self.observed.head.clone()?;
+        self.observed
+            .rewritten
+            .then_some(Reason::Rewritten { accepted, found })
+    }
+
+    /// A group of a release that git asks for no more, if it can be taken in.
+    pub(super) fn stray(&self) -> Option<&'a Stray> {
+        let stray = self.observed.stray.as_ref()?;
+        let group = self.observed.group(&stray.key)?;
+        let made = &self.observed.made;
+        // Beside two releases there is no room for a third; and one apply
+        // takes in one group.
+        let room = made.len() <= 1
+            && !made.contains_key(&stray.key)
+            && (made.contains_key(&self.want) || self.observed.group(&self.want).is_none());
+        let whole = stray.leftover.group_name.as_ref() == Some(&group.name) && !group.deleting;
+        (room && whole && stray.key != self.want).then_some(stray)
+    }
+
     /// A group with the app's tag that terraform does not know and that is
-    /// not what an interrupted apply left of the wanted release.
+    /// not what an interrupted apply left.
     pub(super) fn unknown_group(&self) -> Option<String> {
         let adoptable = |group: &Group| {
-            group.key == self.want
+            let is_stray = self.stray().is_some_and(|stray| stray.key == group.key);
+            let is_wanted = group.key == self.want
                 && self
                     .observed
                     .leftover
                     .as_ref()
-                    .is_some_and(|leftover| leftover.group_name.as_ref() == Some(&group.name))
+                    .is_some_and(|leftover| leftover.group_name.as_ref() == Some(&group.name));
+            is_stray || is_wanted
         };
         self.observed
             .groups
@@ -197,7 +223,7 @@ impl<'a> View<'a> {
                 Err((Reason::WaitBake { left, canary }, ends))
             }
             None => {
-                let waited = timer.map_or(jiff::SignedDuration::ZERO, |timer| timer.waited);
+                let waited = timer.map_or(SignedDuration::ZERO, |timer| timer.waited);
                 let left = self
                     .manifest
                     .health
@@ -248,14 +274,15 @@ impl<'a> View<'a> {
             memory,
             guard,
         } = draft;
-        let adopt: Option<(ReleaseKey, Leftover)> = self
-            .observed
-            .leftover
-            .clone()
-            .filter(|_| {
-                releases.contains_key(&self.want) && !self.observed.made.contains_key(&self.want)
-            })
-            .map(|leftover| (self.want.clone(), leftover));
+        let new =
+            |key: &ReleaseKey| releases.contains_key(key) && !self.observed.made.contains_key(key);
+        let leftover = self.observed.leftover.clone();
+        let adopt: Option<(ReleaseKey, Leftover)> = match self.stray() {
+            Some(stray) if new(&stray.key) => Some((stray.key.clone(), stray.leftover.clone())),
+            _ => leftover
+                .filter(|_| new(&self.want))
+                .map(|leftover| (self.want.clone(), leftover)),
+        };
         let may_remove = self
             .observed
             .made
@@ -308,10 +335,51 @@ impl<'a> View<'a> {
         })))
     }
 
-    /// The memory, ready to be changed.
+    /// The memory, ready to be changed. An apply that is made anyway takes
+    /// the accepted commit along.
     pub(super) fn memory(&self) -> Memory {
-        self.observed.memory.clone()
+        let mut memory = self.observed.memory.clone();
+        if let Some(head) = &self.observed.head {
+            memory.accepted = Some(head.clone());
+        }
+        memory
     }
+
+    /// The wait until the group of `key` is empty. One that takes longer than
+    /// the manifest allows is told; nothing is ever killed for it.
+    pub(super) fn wait_drain(&self, phase: Phase, key: &ReleaseKey, instances: u32) -> Plan {
+        let name = self.app.group_name(key);
+        let drain = self.manifest.roll.drain;
+        let begun = self.history.drains.get(key);
+        let taken = begun.map_or(SignedDuration::ZERO, |drain| {
+            self.now.duration_since(drain.since)
+        });
+        if taken <= drain.as_duration() {
+            let ends = begun.map(|begun| later(begun.since, drain.as_duration()));
+            return Plan::wait(phase, Reason::WaitDrain { name, instances }, ends);
+        }
+        let reason = Reason::SlowDrain {
+            name,
+            instances,
+            taken: whole_seconds(taken),
+            drain,
+            detail: self.observed.group(key).and_then(lingering),
+        };
+        let mut plan = Plan::wait(phase, reason, None);
+        if begun.is_some_and(|begun| !begun.told) {
+            plan.record.push(Event::DrainSlow {
+                key: key.clone(),
+                instances,
+            });
+        }
+        plan
+    }
+}
+
+/// What the first instance that is left says of itself.
+fn lingering(group: &Group) -> Option<String> {
+    let first = group.instances.first()?;
+    Some(detail(group).unwrap_or_else(|| format!("{} is {}", first.id, first.lifecycle)))
 }
 
 /// What an apply is made of.
@@ -324,7 +392,7 @@ pub(super) struct Draft {
     pub(super) guard: Guard,
 }
 
-pub(super) fn whole_seconds(duration: jiff::SignedDuration) -> Seconds {
+pub(super) fn whole_seconds(duration: SignedDuration) -> Seconds {
     // Rounded up: "0s left" is never shown while something is waited for.
     let millis = u64::try_from(duration.as_millis().max(0)).unwrap_or(u64::MAX);
     Seconds(millis.div_ceil(1000))

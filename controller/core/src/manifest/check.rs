@@ -215,6 +215,44 @@ pub(super) fn longer_than_user_data(bytes: usize) -> bool {
     bytes > MAX_USER_DATA
 }
 
+/// The longest address of a gate.
+const MAX_GATE_URL: usize = 500;
+
+/// The address of a gate. It stands in git, so it holds no credentials; what
+/// only the machine itself may ask, such as its own credentials, is refused.
+pub(super) fn gate_url(text: &str) -> Result<String, String> {
+    let url = shown(text);
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+        .ok_or_else(|| format!("`{url}` is not the address of a gate: write `http://host/path`"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.to_ascii_lowercase();
+    if text.len() > MAX_GATE_URL {
+        Err(format!(
+            "the address of a gate has at most {MAX_GATE_URL} characters, this one has {}",
+            text.len()
+        ))
+    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        Err(format!(
+            "`{url}` holds a space or another character that an address cannot hold"
+        ))
+    } else if authority.contains('@') {
+        Err(
+            "the address of a gate stands in git for all to read: leave name and password out"
+                .to_owned(),
+        )
+    } else if host.is_empty() || host.starts_with(':') {
+        Err(format!("`{url}` names no host"))
+    } else if host.starts_with("169.254.") || host.starts_with("[fe80:") {
+        Err(format!(
+            "`{url}` is a link-local address: a gate is a service of its own"
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 /// A point in time by RFC 3339, its offset included.
 pub(super) fn timestamp(text: &str) -> Result<Timestamp, String> {
     // The time library reads more than RFC 3339: dates without seconds,

@@ -11,8 +11,8 @@ use super::fields::{At, Fields, choice, parsed, text, whole};
 use super::json::Kind;
 use super::problem::shown;
 use super::{
-    EnvValue, Health, HealthKind, Image, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy,
-    Suspend,
+    EnvValue, Gate, Health, HealthKind, Image, Manifest, OnDrift, OnFailure, Roll, Seconds,
+    Strategy, Suspend,
 };
 use crate::model::AmiId;
 
@@ -49,6 +49,7 @@ pub(super) fn manifest(root: &At<'_>) -> Option<Manifest> {
     let on_drift = fields.or("on_drift", OnDrift::default(), |at| {
         choice(at, &[("heal", OnDrift::Heal), ("report", OnDrift::Report)])
     });
+    let gate = fields.optional("gate", gate);
     let suspend = fields.optional("suspend", suspend);
     fields.close();
 
@@ -70,6 +71,7 @@ pub(super) fn manifest(root: &At<'_>) -> Option<Manifest> {
         roll: roll?,
         on_failure: on_failure?,
         on_drift: on_drift?,
+        gate: gate?,
         suspend: suspend?,
     };
     (sizes_agree && machine_agrees).then_some(manifest)
@@ -135,6 +137,26 @@ fn roll(at: &At<'_>) -> Option<Roll> {
         canary: canary?,
         bake: bake?,
         drain: drain?,
+    })
+}
+
+fn gate(at: &At<'_>) -> Option<Gate> {
+    let mut fields = Fields::open(at)?;
+    let url = fields.required("url", |at| parsed(at, check::gate_url));
+    let timeout = fields.or("timeout", Gate::default_timeout(), |at| {
+        let timeout = duration(at)?;
+        if (1..=60).contains(&timeout.0) {
+            Some(timeout)
+        } else {
+            at.wrong("a gate has 1s to 60s to answer")
+        }
+    });
+    let retries = fields.or("retries", Gate::default_retries(), |at| whole(at, 0..=10));
+    fields.close();
+    Some(Gate {
+        url: url?,
+        timeout: timeout?,
+        retries: retries?,
     })
 }
 

@@ -93,6 +93,10 @@ pub struct Manifest {
     /// What to do when somebody changed the group by hand.
     #[serde(default)]
     pub on_drift: OnDrift,
+    /// An address that has to say yes before a roll begins and before
+    /// anything that serves is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// While given, nothing rolls forward; a rollback still may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
@@ -220,6 +224,36 @@ pub enum OnDrift {
     Heal,
     /// Say it and leave it.
     Report,
+}
+
+/// An address that has to say yes: an answer of the 2xx kind. Any other
+/// answer, or none, is waited out. Not asked for a give-up, a rollback and a
+/// first release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// `http://…` or `https://…`, without credentials. It is asked by GET from
+    /// where amid runs.
+    #[schemars(length(max = 500), regex(pattern = r"^https?://[^\s@]+$"))]
+    pub url: String,
+    /// How long one answer may take, at most a minute.
+    #[serde(default = "Gate::default_timeout")]
+    pub timeout: Seconds,
+    /// How often it is asked again at once when it cannot be reached or
+    /// answers with a mistake of its own (5xx).
+    #[serde(default = "Gate::default_retries")]
+    #[schemars(range(max = 10))]
+    pub retries: u32,
+}
+
+impl Gate {
+    pub(crate) fn default_timeout() -> Seconds {
+        Seconds(5)
+    }
+
+    pub(crate) fn default_retries() -> u32 {
+        3
+    }
 }
 
 /// Nothing rolls forward while this stands.

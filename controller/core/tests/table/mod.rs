@@ -3,7 +3,7 @@
 //! The words are sentences of a little language, divided by ` · `:
 //!
 //! - `git b 2-4`: git asks for release `b` at these sizes. Then any of
-//!   `canary 1`, `recreate`, `hold`, `report`, `suspended`.
+//!   `canary 1`, `recreate`, `hold`, `report`, `suspended`, `gate`.
 //! - `live a 2-4 3/3`: terraform has release `a` at these sizes, its group
 //!   has 3 instances, of which 3 are healthy. Then any of `pin 3`, `drained`,
 //!   `desired 5`, `gone` (no group), `hand 1-9` (sizes changed by hand),
@@ -12,20 +12,23 @@
 //! - `served a`, `failed b`: what else it remembers.
 //! - `waited b 10m`, `healthy b 10m`: what the timers saw.
 //! - `image missing`, `leftover b`, `turn taken`, `refused`, `by command`,
-//!   `tried b 5m` (no capacity, next try then), `code changed`.
+//!   `tried b 5m` (no capacity, next try then), `code changed`, `rewritten`,
+//!   `stray c`, `draining a 20m` (since when), `told a` (of that drain),
+//!   `wiring changed`, `gate open`, `gate closed`.
 //!
 //! Keys, images and group names are shown as the release's letter.
 
 use amid_core::decide::{Plan, decide};
-use amid_core::history::{AppHistory, Event, Retry, Timer, later};
+use amid_core::history::{AppHistory, Drain, Event, Retry, Timer, later};
 use amid_core::manifest::{
-    Health, HealthKind, Manifest, OnDrift, OnFailure, Roll as Rolling, Seconds, Strategy, Suspend,
+    Gate, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll as Rolling, Seconds, Strategy,
+    Suspend,
 };
 use amid_core::model::{
     AmiId, AppName, CommitId, Group, Instance, LaunchCause, LaunchFailure, Made, ReleaseKey,
     Settings, Targets,
 };
-use amid_core::observe::{Desired, ImageFact, Leftover, Observed};
+use amid_core::observe::{Desired, GateFact, ImageFact, Leftover, Observed, Stray};
 use amid_core::reason::Failure;
 use amid_core::step::{Failed, Roll, Step, effective};
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +65,10 @@ pub fn told(words: &str) -> Vec<String> {
     }
     lines.extend(plan.state.iter().map(|state| format!("now: {state}")));
     lines.extend(plan.held.iter().map(|held| format!("held: {held}")));
+    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    if plan.asks_gate {
+        lines.push("asks the gate".to_owned());
+    }
     lines.iter().map(|line| in_letters(line)).collect()
 }
 
@@ -119,6 +126,7 @@ pub fn manifest(letter: &str) -> Manifest {
         roll: Rolling::default(),
         on_failure: OnFailure::Revert,
         on_drift: OnDrift::Heal,
+        gate: None,
         suspend: None,
     }
 }
@@ -220,6 +228,45 @@ impl Case {
                     ami: None,
                 });
             }
+            ["stray", letter] => {
+                let group = self.observed.group(&key(letter)).unwrap();
+                self.observed.stray = Some(Stray {
+                    key: key(letter),
+                    settings: release(letter),
+                    leftover: Leftover {
+                        template_id: "lt-1".to_owned(),
+                        group_name: Some(group.name.clone()),
+                        ami: None,
+                    },
+                });
+            }
+            ["rewritten"] => {
+                memory.accepted = Some(CommitId::parse(&"2".repeat(40)).unwrap());
+                self.observed.head = Some(commit());
+                self.observed.rewritten = true;
+            }
+            ["draining", letter, time] => {
+                let drain = Drain {
+                    since: later(noon(), -minutes(time)),
+                    told: false,
+                };
+                self.history.drains.insert(key(letter), drain);
+            }
+            ["told", letter] => {
+                self.history.drains.get_mut(&key(letter)).unwrap().told = true;
+            }
+            ["wiring", "changed"] => {
+                for made in self.observed.made.values_mut() {
+                    made.wiring = Some("0".to_owned());
+                }
+                self.observed.wiring = Some("1".to_owned());
+            }
+            ["gate", "open"] => self.observed.gate = GateFact::Open,
+            ["gate", "closed"] => {
+                self.observed.gate = GateFact::Closed {
+                    said: "503 one member is behind".to_owned(),
+                };
+            }
             ["turn", "taken"] => self.observed.turn_taken = Some(2),
             ["code", "changed"] => self.history.checked = Some("0".to_owned()),
             ["refused"] => self.history.record(
@@ -261,6 +308,13 @@ impl Case {
                 "canary" => manifest.roll.canary = rest.next().unwrap().parse().unwrap(),
                 "recreate" => manifest.roll.strategy = Strategy::Recreate,
                 "hold" => manifest.on_failure = OnFailure::Hold,
+                "gate" => {
+                    manifest.gate = Some(Gate {
+                        url: "http://gate/".to_owned(),
+                        timeout: Seconds(5),
+                        retries: 3,
+                    });
+                }
                 "report" => manifest.on_drift = OnDrift::Report,
                 "suspended" => {
                     manifest.suspend = Some(Suspend {
@@ -382,6 +436,9 @@ pub fn check(words: &str, expected: &[&str]) {
 /// The labels of all that a plan says.
 pub fn labels(plan: &Plan) -> Vec<&'static str> {
     let steps = plan.steps.iter().map(Step::reason);
-    let reasons = steps.chain(&plan.state).chain(&plan.held);
+    let reasons = steps
+        .chain(&plan.state)
+        .chain(&plan.held)
+        .chain(&plan.notes);
     reasons.map(|reason| reason.label()).collect()
 }

@@ -12,7 +12,7 @@ use super::{File, World, launch_fields};
 impl World {
     /// One thing happens.
     pub(super) fn event(&mut self) {
-        match self.rng.below(20) {
+        match self.rng.below(21) {
             0..=4 => self.change_manifest(),
             5..=7 => {
                 self.note(|| "instances die or fall ill".to_owned());
@@ -36,6 +36,7 @@ impl World {
             15 => self.protected = self.rng.chance(50),
             16 => self.suspend(),
             17 => self.code += 1,
+            20 => self.gate_open = self.rng.chance(40),
             18 => {
                 self.file = self.rng.pick(&[File::Damaged, File::Deleted]);
                 self.commit();

@@ -136,6 +136,45 @@ impl Laws {
         }
     }
 
+    /// Whoever asked the gate is not sent to ask it again.
+    pub fn answered(&mut self, plan: &Plan) {
+        self.hold(!plan.asks_gate, || {
+            "the gate answered and is asked again".to_owned()
+        });
+    }
+
+    /// While the gate is closed no roll begins and nothing that is wanted
+    /// still is taken away.
+    pub fn gate(
+        &mut self,
+        plan: &Plan,
+        desired: &Desired,
+        observed: &Observed,
+        wanted: &ReleaseKey,
+        open: bool,
+    ) {
+        let Desired::Wanted { manifest, .. } = desired else {
+            return;
+        };
+        let memory = &observed.memory;
+        if manifest.gate.is_none() || open || memory.served.contains(wanted) {
+            return;
+        }
+        for step in &plan.steps {
+            let Step::Apply(apply) = step else {
+                continue;
+            };
+            let begins = apply.kind == ApplyKind::Add
+                && apply.memory.roll.is_some()
+                && apply.memory.roll != memory.roll;
+            let coming = memory.roll.as_ref().map(|roll| &roll.to);
+            let drains = apply.kind == ApplyKind::Drain && Some(&apply.key) != coming;
+            self.hold(!begins && !drains, || {
+                format!("{} through a closed gate", apply.kind.label())
+            });
+        }
+    }
+
     /// The module or terraform would refuse.
     pub fn refused(&mut self, apply: &Apply, refusal: &str) {
         self.broken(format!("{} is refused: {refusal}", apply.kind.label()));

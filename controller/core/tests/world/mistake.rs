@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use amid_core::decide::Plan;
 use amid_core::history::AppHistory;
 use amid_core::model::Targets;
-use amid_core::observe::Observed;
+use amid_core::observe::{GateFact, Observed};
 use amid_core::step::{Guard, Step};
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,6 +29,8 @@ pub enum Mistake {
     IgnoresSuspension,
     /// What failed is not remembered.
     ForgetsFailures,
+    /// A gate is believed to be open.
+    IgnoresTheGate,
     /// Nobody is told what stands still.
     HoldsWithoutAWord,
 }
@@ -43,6 +45,7 @@ impl Mistake {
         Self::SkipsTheGuard,
         Self::IgnoresSuspension,
         Self::ForgetsFailures,
+        Self::IgnoresTheGate,
         Self::HoldsWithoutAWord,
     ];
 
@@ -62,6 +65,7 @@ impl Mistake {
                 }
             }
             Self::ForgetsFailures => observed.memory.failed.clear(),
+            Self::IgnoresTheGate => observed.gate = GateFact::Open,
             _ => {}
         }
     }

@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use amid_core::decide::{Plan, decide, requirements};
 use amid_core::history::{AppHistory, Event, back_off, later};
 use amid_core::manifest::{
-    Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy,
+    Gate, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy,
 };
 use amid_core::model::{AmiId, AppName, CommitId, Made, ReleaseKey, Settings};
-use amid_core::observe::{Desired, ImageFact, Leftover, Observed};
+use amid_core::observe::{Desired, GateFact, ImageFact, Leftover, Observed, Stray};
 use amid_core::reason::Reason;
 use amid_core::step::{Apply, Revert, Step};
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +56,8 @@ pub struct World {
     /// Somebody protects the branch.
     protected: bool,
     code: u32,
+    /// What the app's gate would say.
+    gate_open: bool,
     calm: bool,
     mistake: Mistake,
     pub laws: Laws,
@@ -117,6 +119,11 @@ impl World {
             },
             on_failure: rng.pick(&[OnFailure::Revert, OnFailure::Revert, OnFailure::Hold]),
             on_drift: rng.pick(&[OnDrift::Heal, OnDrift::Heal, OnDrift::Report]),
+            gate: rng.chance(20).then(|| Gate {
+                url: "http://gate/".to_owned(),
+                timeout: Seconds(5),
+                retries: 0,
+            }),
             suspend: None,
         };
         let mut world = Self {
@@ -142,6 +149,7 @@ impl World {
             attempts: 0,
             protected: false,
             code: 0,
+            gate_open: true,
             calm: false,
             mistake,
             laws: Laws::default(),
@@ -173,6 +181,7 @@ impl World {
         self.aws.closed = None;
         self.aws.slow = 100;
         self.protected = false;
+        self.gate_open = true;
         self.history.suspended = None;
         self.history.refused.clear();
         self.file = File::Fine;
@@ -185,13 +194,6 @@ impl World {
     pub fn person(&mut self, plan: &Plan) {
         for reason in &plan.held {
             match reason {
-                // "… or delete it".
-                Reason::UnknownGroup { name } => {
-                    let app = &self.app;
-                    self.aws
-                        .groups
-                        .retain(|key, _| app.group_name(key) != *name);
-                }
                 // "… or try it again with `amid restart`": it was the weather.
                 Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
                     self.commit();
@@ -290,6 +292,7 @@ impl World {
                 .look(&self.app, self.manifest.health.kind, self.now),
             has_state: self.unit.exists,
             code: Some(self.code.to_string()),
+            head: Some(self.commit.clone()),
             ..Observed::default()
         };
         if self.file != File::Fine {
@@ -297,6 +300,7 @@ impl World {
         }
         observed.made = self.unit.releases.clone();
         observed.memory = self.unit.memory.clone();
+        observed.stray = self.stray();
         if !live {
             observed.image = ImageFact::Available {
                 architecture: "x86_64".to_owned(),
@@ -317,6 +321,34 @@ impl World {
         observed
     }
 
+    /// What an interrupted apply made of another release that git knows.
+    fn stray(&self) -> Option<Stray> {
+        let unknown =
+            |key: &&ReleaseKey| !self.unit.releases.contains_key(*key) && **key != self.key;
+        let key = self.aws.groups.keys().find(unknown)?;
+        let settings = self.launches.keys().find(|made| made.key() == *key)?;
+        Some(Stray {
+            key: key.clone(),
+            settings: settings.clone(),
+            leftover: Leftover {
+                template_id: format!("lt-{key}"),
+                group_name: Some(self.app.group_name(key)),
+                ami: None,
+            },
+        })
+    }
+
+    /// What the gate says, as an adapter that asked it.
+    fn gate(&self) -> GateFact {
+        if self.gate_open {
+            GateFact::Open
+        } else {
+            GateFact::Closed {
+                said: String::new(),
+            }
+        }
+    }
+
     /// One pass, as the controller makes it.
     fn pass(&mut self) -> Plan {
         let desired = self.desired.clone();
@@ -328,6 +360,11 @@ impl World {
         }
         let history = self.mistake.history(&self.history, self.now);
         let mut plan = decide(&self.app, &desired, &observed, &history, self.now);
+        if plan.asks_gate {
+            observed.gate = self.gate();
+            plan = decide(&self.app, &desired, &observed, &history, self.now);
+            self.laws.answered(&plan);
+        }
         self.mistake.plan(&mut plan);
         if self.log.is_some() {
             let groups: Vec<String> = self
@@ -369,6 +406,8 @@ impl World {
             &self.key,
             self.now,
         );
+        self.laws
+            .gate(&plan, &desired, &observed, &self.key, self.gate_open);
         for event in plan.record.clone() {
             self.record(event);
         }
@@ -418,6 +457,7 @@ impl World {
                 self.scale();
             }
             let mut again = self.observe();
+            again.gate = self.gate();
             self.mistake.look(&mut again);
             if !self.mistake.skips_guard() && !apply.guard.holds(&again) {
                 self.note(|| "the guard does not hold".to_owned());

@@ -32,6 +32,7 @@ const FULL: &str = r#"{
   "roll": { "strategy": "recreate", "canary": 1, "bake": "0s", "drain": "1h30m" },
   "on_failure": "hold",
   "on_drift": "report",
+  "gate": { "url": "https://gate.example:8443/set?app=a", "timeout": "1m", "retries": 0 },
   "suspend": { "reason": "Black Friday", "until": "2026-11-30T08:00:00+01:00" }
 }
 "#;

@@ -235,6 +235,35 @@ fn each_rule_has_its_sentence() {
             json!({"suspend": {"reason": "x", "until": "2026-02-30T08:00:00Z"}}),
             "`suspend.until`: `2026-02-30T08:00:00Z` is not a point in time: write it as `2026-11-30T08:00:00Z`, or with an offset such as `+01:00`",
         ),
+        (json!({"gate": {}}), "missing field `url` in `gate`"),
+        (
+            json!({"gate": {"url": "gate/"}}),
+            "`gate.url`: `gate/` is not the address of a gate: write `http://host/path`",
+        ),
+        (
+            json!({"gate": {"url": "http://:80/"}}),
+            "`gate.url`: `http://:80/` names no host",
+        ),
+        (
+            json!({"gate": {"url": "http://a b/"}}),
+            "`gate.url`: `http://a b/` holds a space or another character that an address cannot hold",
+        ),
+        (
+            json!({"gate": {"url": "http://ann:secret@a/"}}),
+            "`gate.url`: the address of a gate stands in git for all to read: leave name and password out",
+        ),
+        (
+            json!({"gate": {"url": "http://169.254.169.254/latest"}}),
+            "`gate.url`: `http://169.254.169.254/latest` is a link-local address: a gate is a service of its own",
+        ),
+        (
+            json!({"gate": {"url": "http://a/", "timeout": "2m"}}),
+            "`gate.timeout`: a gate has 1s to 60s to answer",
+        ),
+        (
+            json!({"gate": {"url": "http://a/", "retries": 11}}),
+            "`gate.retries`: expected a whole number from 0 to 10, found the number `11`",
+        ),
         (
             json!({"$schema": 1}),
             "`$schema`: expected a text, the schema's address",

@@ -5,178 +5,26 @@
 //! and what must not be forgotten stands in the unit's state
 //! ([`crate::step::Memory`]).
 
+mod event;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
-use crate::model::{AmiId, CommitId, Group, ReleaseKey};
+use crate::model::{CommitId, Group, ReleaseKey};
 use crate::observe::Observed;
 use crate::reason::{Failure, Reason};
 use crate::step::{ApplyKind, Failed};
+pub use event::{Event, Outcome};
 
 /// Time between two looks that still counts as observed. A longer gap (the
 /// controller was down, the machine slept) is not held against a release.
 pub const LONGEST_GAP: SignedDuration = SignedDuration::from_secs(60);
 
-/// Something that happened to an app, as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A commit changed what git asks for.
-    Asked {
-        /// The commit.
-        commit: CommitId,
-        /// The release that it asks for, if its manifest is valid.
-        key: Option<ReleaseKey>,
-        /// The image that it names.
-        ami: Option<AmiId>,
-        /// When the commit was made, as git says.
-        committed: Option<Timestamp>,
-        /// Who made it.
-        author: Option<String>,
-        /// Its first line.
-        subject: Option<String>,
-    },
-    /// What a commit asked for came to its end.
-    Ended {
-        /// The commit.
-        commit: CommitId,
-        /// How.
-        outcome: Outcome,
-        /// Why, as a sentence.
-        why: Option<String>,
-    },
-    /// A step begins; what follows may be cut off by a crash.
-    Began {
-        /// Which arrow.
-        step: ApplyKind,
-        /// The release that it is about.
-        key: ReleaseKey,
-        /// Why.
-        reason: Reason,
-    },
-    /// A step came to its end.
-    Finished {
-        /// Which arrow.
-        step: ApplyKind,
-        /// The release that it is about.
-        key: ReleaseKey,
-        /// Milliseconds from begin to end.
-        millis: u64,
-        /// What went wrong, if anything did.
-        error: Option<String>,
-    },
-    /// A release was healthy for the first time.
-    Healthy {
-        /// The release.
-        key: ReleaseKey,
-        /// Healthy instances.
-        healthy: u32,
-    },
-    /// A release is given up.
-    Abandoned(Failed),
-    /// The revert commit was pushed.
-    Reverted {
-        /// The revert commit.
-        commit: CommitId,
-        /// The commit that it answers.
-        answers: CommitId,
-    },
-    /// The remote refused the revert commit.
-    RevertRefused {
-        /// The commit that it answers.
-        answers: CommitId,
-        /// What the remote said.
-        message: String,
-        /// Where the commit is instead.
-        branch: Option<String>,
-    },
-    /// A step is held for a person.
-    Held {
-        /// What `amid approve` names.
-        id: String,
-        /// The step that is held, as a hash of all that it depends on.
-        step: String,
-        /// Why.
-        reason: Reason,
-    },
-    /// A person approved a hold.
-    Approved {
-        /// The hold.
-        id: String,
-        /// The user who asked.
-        user: String,
-        /// When the approval ends.
-        until: Timestamp,
-    },
-    /// A person suspended the app.
-    Suspended {
-        /// Why.
-        reason: String,
-        /// When it ends by itself.
-        until: Option<Timestamp>,
-        /// The user who asked.
-        user: String,
-    },
-    /// A person resumed the app.
-    Resumed {
-        /// The user who asked.
-        user: String,
-    },
-    /// A step failed for a reason that a retry may cure.
-    Retry {
-        /// When it is tried again.
-        until: Timestamp,
-        /// How often it failed in a row.
-        attempt: u32,
-        /// What went wrong.
-        error: String,
-    },
-    /// The unit's code was planned and changes nothing.
-    Checked {
-        /// The code, as one hash.
-        code: String,
-    },
-}
-
-/// How a commit ended for an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// What it asks for is live.
-    Applied,
-    /// A newer commit came first.
-    Superseded,
-    /// Its manifest has mistakes.
-    Rejected,
-    /// Its release failed and git went back.
-    FailedReverted,
-    /// Its release failed and git did not go back.
-    FailedNotReverted,
-}
-
-impl Outcome {
-    /// For metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Superseded => "superseded",
-            Self::Rejected => "rejected",
-            Self::FailedReverted => "failed_reverted",
-            Self::FailedNotReverted => "failed_not_reverted",
-        }
-    }
-
-    /// Every outcome, for metrics.
-    pub const ALL: &[Self] = &[
-        Self::Applied,
-        Self::Superseded,
-        Self::Rejected,
-        Self::FailedReverted,
-        Self::FailedNotReverted,
-    ];
-}
+/// A gap up to which a bake goes on where it stood, without the gap: AWS could
+/// not be asked for a while. After a longer one nobody knows what the release
+/// went through, and the bake starts again, as it does after a restart.
+pub const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the next decision has to know of an app's past.
 #[derive(Clone, Debug, Default)]
@@ -207,6 +55,19 @@ pub struct AppHistory {
     pub unavailable: Option<(Failed, Retry)>,
     /// The unit's code that was planned last and changed nothing.
     pub checked: Option<String>,
+    /// Groups that are being emptied.
+    pub drains: BTreeMap<ReleaseKey, Drain>,
+    /// The release that was found to be older than the unit's module.
+    pub older_wiring: Option<ReleaseKey>,
+}
+
+/// A group that is being emptied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Since when.
+    pub since: Timestamp,
+    /// That it takes long stands in the journal already.
+    pub told: bool,
 }
 
 /// A step that is held for a person.
@@ -247,7 +108,8 @@ pub struct Timer {
     pub waited: SignedDuration,
     /// When it was healthy for the first time.
     pub first_healthy: Option<Timestamp>,
-    /// Since when it is healthy without a break.
+    /// Since when it is healthy without a break. Time that nobody observed
+    /// moves it forward: it does not count.
     pub healthy_since: Option<Timestamp>,
     /// How many healthy instances that took.
     pub required: u32,
@@ -295,6 +157,19 @@ impl AppHistory {
                     // Another size asks for health anew.
                     self.timers.remove(key);
                 }
+                match step {
+                    ApplyKind::Drain => {
+                        let drain = Drain {
+                            since: at,
+                            told: false,
+                        };
+                        self.drains.insert(key.clone(), drain);
+                    }
+                    ApplyKind::Remove => {
+                        self.drains.remove(key);
+                    }
+                    _ => {}
+                }
                 if *step == ApplyKind::Add {
                     // It is being tried again.
                     self.abandoned
@@ -302,6 +177,18 @@ impl AppHistory {
                 }
             }
             Event::Finished { error: Some(_), .. } => {}
+            Event::DrainSlow { key, .. } => {
+                self.drains
+                    .entry(key.clone())
+                    .or_insert(Drain {
+                        since: at,
+                        told: true,
+                    })
+                    .told = true;
+            }
+            Event::Wiring { key, older } => {
+                self.older_wiring = older.then(|| key.clone());
+            }
             Event::Abandoned(failed) => {
                 self.abandoned.push(failed.clone());
                 let surplus = self.abandoned.len().saturating_sub(16);
@@ -377,6 +264,7 @@ impl AppHistory {
         now: Timestamp,
     ) -> Vec<Event> {
         self.timers.retain(|key, _| required.contains_key(key));
+        self.look_at_drains(observed, now);
         let mut events = Vec::new();
         for (key, required) in required {
             let healthy = observed.group(key).map_or(0, Group::healthy);
@@ -394,8 +282,10 @@ impl AppHistory {
             if !enough && !backwards {
                 timer.waited = timer.waited.saturating_add(gap.min(LONGEST_GAP));
             }
-            if !enough || backwards || gap > LONGEST_GAP || *required > timer.required {
+            if !enough || gap > LONGEST_PAUSE || *required > timer.required {
                 timer.healthy_since = None;
+            } else if backwards || gap > LONGEST_GAP {
+                timer.healthy_since = timer.healthy_since.map(|since| later(since, gap));
             }
             if enough {
                 timer.healthy_since.get_or_insert(now);
@@ -411,6 +301,28 @@ impl AppHistory {
             timer.looked = now;
         }
         events
+    }
+
+    /// A drain whose beginning the journal does not know begins with the first
+    /// look at it.
+    fn look_at_drains(&mut self, observed: &Observed, now: Timestamp) {
+        let empties = |key: &ReleaseKey| {
+            observed.made.get(key).is_some_and(|made| made.drain)
+                && observed
+                    .group(key)
+                    .is_some_and(|group| !group.instances.is_empty())
+        };
+        if observed.made.is_empty() {
+            // A manifest with mistakes: terraform was not asked.
+            return;
+        }
+        self.drains.retain(|key, _| empties(key));
+        for key in observed.made.keys().filter(|key| empties(key)) {
+            self.drains.entry(key.clone()).or_insert(Drain {
+                since: now,
+                told: false,
+            });
+        }
     }
 
     /// The newest reason for which `key` was given up when `commit` asked for
