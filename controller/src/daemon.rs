@@ -166,6 +166,7 @@ async fn listen(
             ago: alive.ago(),
             limit: STUCK,
         }),
+        now,
     };
     tokio::spawn(logged(
         "HTTP listener",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use amid_core::decide::Phase;
+use amid_core::deployments::Deployments;
 use amid_core::reason::Reason;
 
 /// Everything, at one moment.
@@ -25,7 +26,7 @@ pub struct Status {
 }
 
 /// The watched repository.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Repository {
     /// Where it is, without credentials.
     pub url: String,
@@ -45,7 +46,7 @@ pub struct Repository {
 }
 
 /// One app.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct App {
     /// Its name.
     pub app: String,
@@ -67,10 +68,45 @@ pub struct App {
     pub held: Vec<Sentence>,
     /// The terragrunt run that is under way: `plan add`, `apply drain`.
     pub running: Option<String>,
+    /// The AWS account that it lives in.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Healthy instances below which no step of amid takes the app.
+    #[serde(default)]
+    pub floor: Option<u32>,
+    /// The newest commits that asked something of it; the API has a path of
+    /// its own for them.
+    #[serde(skip)]
+    pub history: Deployments,
+}
+
+impl App {
+    /// An app of which nothing is known but where it is.
+    pub fn new(app: &str, phase: Phase, since: Timestamp) -> Self {
+        Self {
+            app: app.to_owned(),
+            phase,
+            since,
+            owner: None,
+            unit: None,
+            desired: None,
+            releases: Vec::new(),
+            state: None,
+            held: Vec::new(),
+            running: None,
+            account: None,
+            region: None,
+            floor: None,
+            history: Deployments::default(),
+        }
+    }
 }
 
 /// What git asks for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Desired {
     /// The release.
     pub key: String,
@@ -87,7 +123,7 @@ pub struct Desired {
 }
 
 /// One release that is there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Release {
     /// The release.
     pub key: String,
@@ -108,10 +144,49 @@ pub struct Release {
     pub healthy: u32,
     /// Its instances.
     pub instances: Vec<Instance>,
+    /// Its part in a roll.
+    #[serde(default)]
+    pub role: Role,
+    /// Instances that the group is kept at while a roll runs, 0 for none.
+    #[serde(default)]
+    pub pin: u32,
+    /// What it has to prove, while it is on its way in.
+    #[serde(default)]
+    pub trial: Option<Trial>,
+}
+
+/// The part of a release in a roll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is there to stay.
+    #[default]
+    Serving,
+    /// It has to prove itself.
+    Coming,
+    /// It is drained, then removed.
+    Going,
+}
+
+/// What a release on its way in has to prove, and until when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Healthy instances that it needs.
+    pub required: u32,
+    /// Since when it has them without a break.
+    pub healthy_since: Option<Timestamp>,
+    /// When it has had them for the bake time, if nothing happens meanwhile.
+    pub bake_until: Option<Timestamp>,
+    /// The bake time in seconds.
+    pub bake_seconds: u64,
+    /// When it is given up, if it stays as it is.
+    pub timeout_at: Option<Timestamp>,
+    /// The time that it is given to become healthy, in seconds.
+    pub timeout_seconds: u64,
 }
 
 /// One instance.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its id.
     pub id: String,

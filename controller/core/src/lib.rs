@@ -8,6 +8,7 @@
 //! Start with [`decide::decide`]: the whole policy is on that page.
 
 pub mod decide;
+pub mod deployments;
 pub mod history;
 pub mod manifest;
 pub mod model;

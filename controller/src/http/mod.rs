@@ -1,10 +1,11 @@
-//! What the daemon shows over HTTP: metrics, probes and the state of the apps.
+//! What the daemon shows over HTTP: the page, metrics, probes and the API.
 //!
 //! Everything is read-only and answered from the [`Status`] snapshot, so no
 //! request costs AWS, git or terragrunt anything. Commands go through the unix
 //! socket, the webhook has a listener of its own. The clock stays outside: the
 //! loop's age is asked of a function that the caller brings.
 
+mod page;
 pub(crate) mod server;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,9 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amid_core::deployments::Deployment;
 use anyhow::Result;
+use jiff::Timestamp;
 use salvo::prelude::*;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -31,6 +34,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// How long ago the loop moved.
     pub alive: Arc<dyn Fn() -> Liveness + Send + Sync>,
+    /// The wall clock, for what counts down.
+    pub now: fn() -> Timestamp,
 }
 
 /// Whether the loop moves.
@@ -42,10 +47,10 @@ pub struct Liveness {
     pub limit: Duration,
 }
 
-/// A scrape or a probe takes milliseconds; more connections than this are
-/// nobody's.
+/// Room for everybody who may watch the page, and as much again for scrapes,
+/// probes and readers, which take milliseconds.
 const LIMITS: server::Limits = server::Limits {
-    connections: 64,
+    connections: 256,
     patience: Duration::from_secs(15),
     keep_alive: true,
 };
@@ -56,13 +61,13 @@ const LIMITS: server::Limits = server::Limits {
 ///
 /// The listener broke.
 pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) -> Result<()> {
-    server::serve(listener, router(state), LIMITS, stop).await
+    let routes = router(state, stop.clone());
+    server::serve(listener, routes, LIMITS, stop).await
 }
 
-/// All paths.
-fn router(state: State) -> Router {
-    Router::new()
-        .get(Index)
+/// All paths; what they need besides ends at `stop`.
+fn router(state: State, stop: CancellationToken) -> Router {
+    page::router(state.status.clone(), state.now, page::PACE, stop)
         .push(Router::with_path("metrics").get(Scrape(state.metrics)))
         .push(Router::with_path("livez").get(Live(state.alive)))
         .push(Router::with_path("readyz").get(Ready(state.status.clone())))
@@ -71,17 +76,6 @@ fn router(state: State) -> Router {
                 .get(Apps(state.status.clone()))
                 .push(Router::with_path("{*+app}").get(OneApp(state.status))),
         )
-}
-
-struct Index;
-
-#[handler]
-impl Index {
-    async fn handle(&self, res: &mut Response) {
-        res.render(Text::Plain(
-            "amid: see /metrics, /livez, /readyz, /api/v1/apps and /api/v1/apps/<app>\n",
-        ));
-    }
 }
 
 struct Scrape(Arc<Metrics>);
@@ -179,6 +173,15 @@ impl Apps {
     }
 }
 
+/// The answer of `/api/v1/apps/<app>/history`, the newest commit first.
+#[derive(Serialize)]
+struct History<'a> {
+    app: &'a str,
+    deployments: Vec<&'a Deployment>,
+}
+
+/// An app, or its history; an app whose own name ends in `/history` is found
+/// first.
 struct OneApp(watch::Receiver<Arc<Status>>);
 
 #[handler]
@@ -186,8 +189,15 @@ impl OneApp {
     async fn handle(&self, req: &mut Request, res: &mut Response) {
         let name = req.param::<String>("app").unwrap_or_default();
         let status = self.0.borrow().clone();
-        if let Some(app) = status.apps.iter().find(|app| app.app == name) {
+        let find = |name: &str| status.apps.iter().find(|app| app.app == name);
+        if let Some(app) = find(&name) {
             res.render(Json(app));
+        } else if let Some(app) = name.strip_suffix("/history").and_then(find) {
+            let deployments = app.history.newest_first().collect();
+            res.render(Json(History {
+                app: &app.app,
+                deployments,
+            }));
         } else {
             res.status_code(StatusCode::NOT_FOUND);
             res.render(Json(serde_json::json!({

@@ -7,18 +7,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 fn app(name: &str) -> App {
-    App {
-        app: name.to_owned(),
-        phase: Phase::Steady,
-        since: Timestamp::UNIX_EPOCH,
-        owner: None,
-        unit: None,
-        desired: None,
-        releases: Vec::new(),
-        state: None,
-        held: Vec::new(),
-        running: None,
-    }
+    App::new(name, Phase::Steady, Timestamp::UNIX_EPOCH)
 }
 
 fn ready_status() -> Status {
@@ -43,12 +32,13 @@ fn state(status: Status, ago: u64) -> State {
             ago: Duration::from_secs(ago),
             limit: Duration::from_secs(60),
         }),
+        now: || Timestamp::UNIX_EPOCH,
     }
 }
 
 async fn get(state: State, path: &str) -> (StatusCode, String, salvo::http::HeaderMap) {
     let mut answer = TestClient::get(format!("http://127.0.0.1{path}"))
-        .send(&server::service(router(state)))
+        .send(&server::service(router(state, CancellationToken::new())))
         .await;
     let body = answer.take_string().await.expect("the body is text");
     (
@@ -99,6 +89,37 @@ async fn an_app_is_found_by_a_name_with_slashes() {
 }
 
 #[tokio::test]
+async fn a_history_has_a_path_of_its_own_below_its_app() {
+    let commit = "c".repeat(40);
+    let asked: amid_core::history::Event = serde_json::from_value(serde_json::json!({
+        "event": "asked", "commit": commit, "subject": "Bump",
+    }))
+    .expect("an event");
+    let mut status = ready_status();
+    status.apps[0].history.record(&asked, Timestamp::UNIX_EPOCH);
+    status.apps.push(app("todo/history"));
+    let ask = async |path: &str| {
+        let (code, body, _) = get(state(status.clone(), 0), path).await;
+        assert_eq!(code, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")
+    };
+    let history = ask("/api/v1/apps/demo/todo/history").await;
+    assert_eq!(history["app"], "demo/todo");
+    assert_eq!(history["deployments"][0]["commit"], commit);
+    assert_eq!(
+        history["deployments"][0]["outcome"],
+        serde_json::Value::Null
+    );
+    // The list is not made longer by it.
+    let list = ask("/api/v1/apps").await;
+    assert!(list["apps"][0].get("history").is_none(), "{list}");
+    // An app of such a name is an app.
+    let one = ask("/api/v1/apps/todo/history").await;
+    assert_eq!(one["app"], "todo/history");
+    assert_eq!(one["phase"], "steady");
+}
+
+#[tokio::test]
 async fn metrics_are_in_the_text_format_and_every_answer_has_security_headers() {
     let (code, body, headers) = get(state(ready_status(), 0), "/metrics").await;
     assert_eq!(code, StatusCode::OK);
@@ -117,7 +138,10 @@ async fn metrics_are_in_the_text_format_and_every_answer_has_security_headers() 
 #[tokio::test]
 async fn nothing_but_get_is_taken() {
     let answer = TestClient::post("http://127.0.0.1/api/v1/apps")
-        .send(&server::service(router(state(ready_status(), 0))))
+        .send(&server::service(router(
+            state(ready_status(), 0),
+            CancellationToken::new(),
+        )))
         .await;
     assert_eq!(answer.status_code, Some(StatusCode::METHOD_NOT_ALLOWED));
 }
@@ -165,7 +189,7 @@ async fn a_peer_that_never_ends_its_request_is_let_go() {
         patience: Duration::from_millis(50),
         ..LIMITS
     };
-    let routes = router(state(ready_status(), 0));
+    let routes = router(state(ready_status(), 0), CancellationToken::new());
     let server = tokio::spawn(server::serve(listener, routes, limits, stop.clone()));
     // There is room for one connection only, so each is served because the
     // one before it was let go.

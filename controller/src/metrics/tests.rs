@@ -12,11 +12,6 @@ fn metrics() -> Metrics {
 
 fn app(name: &str, phase: Phase) -> App {
     App {
-        app: name.to_owned(),
-        phase,
-        since: Timestamp::UNIX_EPOCH,
-        owner: None,
-        unit: None,
         desired: Some(Desired {
             key: "0123456789".to_owned(),
             ami: "ami-0f3a9c2b7d1e48a60".to_owned(),
@@ -35,10 +30,9 @@ fn app(name: &str, phase: Phase) -> App {
             in_service: 2,
             healthy: 1,
             instances: Vec::new(),
+            ..Release::default()
         }],
-        state: None,
-        held: Vec::new(),
-        running: None,
+        ..App::new(name, phase, Timestamp::UNIX_EPOCH)
     }
 }
 

@@ -17,6 +17,7 @@ mod perform;
 mod plan_check;
 mod revert;
 mod show;
+mod snapshot;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use amid_core::reason::Reason;
 
 use super::Passed;
 use super::engine::{Engine, Slot};
+use super::snapshot;
 use crate::desired::Wish;
 use crate::status::{self, Sentence};
 
@@ -149,23 +150,17 @@ impl Engine {
         let mut releases: Vec<status::Release> = state
             .groups
             .iter()
-            .map(|group| status::Release {
-                key: group.key.to_string(),
-                ami: ami_of(&group.key),
-                group: group.name.clone(),
-                min: group.min,
-                max: group.max,
-                desired: group.desired,
-                in_service: group.in_service(),
-                healthy: group.healthy(),
-                instances: group.instances.iter().map(show_instance).collect(),
-            })
+            .map(|group| snapshot::release(group, ami_of(&group.key), &state, manifest))
             .collect();
         let serving = state
             .made
             .as_ref()
             .and_then(|made| made.memory.roll.as_ref().map(|roll| roll.from.to_string()));
         releases.sort_by_key(|release| Some(&release.key) != serving.as_ref());
+        let place = self
+            .config
+            .target(&slot.app)
+            .and_then(|index| self.config.targets.get(index));
         status::App {
             app: slot.app.to_string(),
             phase: state.phase,
@@ -177,22 +172,11 @@ impl Engine {
             state: state.reason.clone(),
             held: state.held.clone(),
             running: state.running.clone(),
+            account: place.map(|place| place.account_id.clone()),
+            region: place.map(|place| place.region.clone()),
+            floor: snapshot::floor(&state, manifest),
+            history: state.history.deployments.clone(),
         }
-    }
-}
-
-fn show_instance(instance: &amid_core::model::Instance) -> status::Instance {
-    use amid_core::model::Targets;
-    status::Instance {
-        id: instance.id.clone(),
-        lifecycle: instance.lifecycle.clone(),
-        target: match &instance.targets {
-            Targets::Healthy => Some("healthy".to_owned()),
-            Targets::Not { state, .. } => Some(state.clone()),
-            Targets::Missing => Some("not registered".to_owned()),
-            Targets::NotAsked => None,
-        },
-        healthy: instance.is_healthy(),
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::deployments::Deployments;
 use crate::model::{CommitId, Group, ReleaseKey};
 use crate::observe::Observed;
 use crate::reason::{Failure, Reason};
@@ -55,6 +56,8 @@ pub struct AppHistory {
     pub unavailable: Option<(Failed, Retry)>,
     /// The unit's code that was planned last and changed nothing.
     pub checked: Option<String>,
+    /// The newest commits and what became of them, for people.
+    pub deployments: Deployments,
     /// Groups that are being emptied.
     pub drains: BTreeMap<ReleaseKey, Drain>,
     /// The release that was found to be older than the unit's module.
@@ -120,6 +123,7 @@ pub struct Timer {
 impl AppHistory {
     /// Takes in what the journal says.
     pub fn record(&mut self, event: &Event, at: Timestamp) {
+        self.deployments.record(event, at);
         if matches!(event, Event::Finished { .. }) {
             self.unfinished = false;
         }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const AT_MOST: Duration = Duration::from_secs(300);
 
 pub(super) fn sweep(scale: &Scale) -> Result<Vec<Row>> {
-    let (mut small, _) = world(scale, scale.apps, "4s")?;
+    let mut small = world(&scale.amid, scale.apps, "4s")?;
     small.start()?;
     until(&small, "every app is steady", |small| {
         // A status of a thousand apps is no small answer: asked for seldom.
@@ -91,7 +92,7 @@ pub(super) fn sweep(scale: &Scale) -> Result<Vec<Row>> {
 pub(super) fn start(scale: &Scale) -> Result<Vec<Row>> {
     let (mut first, mut again) = (Vec::new(), Vec::new());
     for _ in 0..scale.starts {
-        let (mut small, _) = world(scale, FEW, "30s")?;
+        let mut small = world(&scale.amid, FEW, "30s")?;
         first.push(millis(ready(&mut small)?));
         small.stop()?;
         again.push(millis(ready(&mut small)?));
@@ -140,7 +141,7 @@ fn until(small: &Small, what: &str, mut so: impl FnMut(&Small) -> Result<bool>) 
 }
 
 /// So many apps in git, and their groups in the cloud.
-fn world(scale: &Scale, apps: usize, sweep: &str) -> Result<(Small, usize)> {
+pub fn world(amid: &Path, apps: usize, sweep: &str) -> Result<Small> {
     let mut cloud = Cloud::new();
     cloud.add_image(IMAGE, "x86_64", true);
     let mut files = Vec::new();
@@ -158,13 +159,13 @@ fn world(scale: &Scale, apps: usize, sweep: &str) -> Result<(Small, usize)> {
         files.push((path, text.into_bytes()));
         files.push(Small::unit_file(&app));
     }
-    let mut options = Options::of(&scale.amid);
+    let mut options = Options::of(amid);
     options.cloud = Some(cloud);
     options.poll = "30s".to_owned();
     options.sweep = sweep.to_owned();
     let small = Small::new(options)?;
     small.push(&files, "Begin")?;
-    Ok((small, apps))
+    Ok(small)
 }
 
 fn add_group(cloud: &mut Cloud, app: &str, key: &str) -> Result<()> {

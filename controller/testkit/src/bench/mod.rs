@@ -4,7 +4,7 @@
 //! table, by AWS's answers. A bar that is missed is said and is no failure: a figure is to be read, not to be
 //! made pass on one machine. What they need beyond the stub is found by [`crate::world::tools`].
 
-mod fleet;
+pub mod fleet;
 mod real;
 pub mod report;
 mod seen;

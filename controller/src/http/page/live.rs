@@ -1,0 +1,305 @@
+//! What changed, rendered once for everybody who watches.
+//!
+//! One task follows the snapshot. When an app differs from what was shown, it
+//! renders the app's piece of the page and puts it, as bytes that all watchers
+//! share, on a short list of frames. A watcher keeps nothing but the number of
+//! the last frame that it sent; one that is too slow is told to read the page
+//! again. So neither many nor slow watchers cost memory, and a fleet that
+//! changes all the time costs two frames a second at most.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{detail, fleet, words};
+use crate::status::{App, Status};
+
+/// The least time between two frames.
+pub(in crate::http) const PACE: Duration = Duration::from_millis(500);
+/// Frames that are kept for watchers that are a little late.
+const FRAMES: usize = 8;
+/// Watchers at once; a listener takes more connections than that, so that
+/// probes and scrapes always find one.
+pub(super) const WATCHERS: usize = 128;
+
+/// What is shown now, and what changed lately.
+pub(super) struct Shown {
+    /// Grows with every change.
+    pub(super) number: u64,
+    /// What the page is made of.
+    pub(super) status: Arc<Status>,
+    /// The newest changes, the newest last.
+    pub(super) frames: VecDeque<Arc<Frame>>,
+}
+
+/// One change of the page.
+pub(super) struct Frame {
+    /// Its number.
+    pub(super) number: u64,
+    /// The event for the list.
+    pub(super) fleet: Bytes,
+    /// The events for the pages of single apps, where anybody looks at them.
+    pub(super) apps: BTreeMap<String, Bytes>,
+}
+
+impl Shown {
+    /// The app of this name.
+    pub(super) fn app(&self, name: &str) -> Option<&App> {
+        self.status.apps.iter().find(|app| app.app == name)
+    }
+}
+
+/// What watchers hold on to.
+pub(super) struct Board {
+    shown: watch::Receiver<Arc<Shown>>,
+    watched: Arc<Watched>,
+    /// Who may watch.
+    pub(super) places: Arc<Semaphore>,
+    /// Tells this run of the daemon from an earlier one.
+    run: i64,
+}
+
+/// How many watchers each app's own page has.
+#[derive(Default)]
+pub(super) struct Watched(Mutex<BTreeMap<String, usize>>);
+
+impl Watched {
+    fn list(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One watcher of one app's page, for as long as it is kept.
+pub(super) struct Watching {
+    watched: Arc<Watched>,
+    app: String,
+}
+
+impl Watching {
+    /// The app.
+    pub(super) fn app(&self) -> &str {
+        &self.app
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut list = self.watched.list();
+        if let Some(count) = list.get_mut(&self.app) {
+            *count -= 1;
+            if *count == 0 {
+                list.remove(&self.app);
+            }
+        }
+    }
+}
+
+impl Board {
+    /// Begins to follow `status`, until `stop`.
+    pub(super) fn start(
+        status: watch::Receiver<Arc<Status>>,
+        now: fn() -> Timestamp,
+        pace: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        let first = Shown {
+            number: 0,
+            status: status.borrow().clone(),
+            frames: VecDeque::new(),
+        };
+        let (sender, shown) = watch::channel(Arc::new(first));
+        let watched = Arc::<Watched>::default();
+        let places = Arc::new(Semaphore::new(WATCHERS));
+        let follower = Follower {
+            status,
+            sender,
+            watched: Arc::clone(&watched),
+            places: Arc::clone(&places),
+            now,
+            pace,
+            run: now().as_millisecond(),
+        };
+        let run = follower.run;
+        tokio::spawn(async move {
+            tokio::select! {
+                () = follower.follow() => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Self {
+            shown,
+            watched,
+            places,
+            run,
+        }
+    }
+
+    /// What is shown now.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        self.shown.borrow().clone()
+    }
+
+    /// To be told of changes; it ends with the daemon.
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<Shown>> {
+        self.shown.clone()
+    }
+
+    /// A name for the state of the page, to go on from.
+    pub(super) fn version(&self, shown: &Shown) -> String {
+        format!("{}.{}", self.run, shown.number)
+    }
+
+    /// The number in a version of this run.
+    pub(super) fn number(&self, version: &str) -> Option<u64> {
+        let (run, number) = version.split_once('.')?;
+        (run.parse() == Ok(self.run)).then(|| number.parse().ok())?
+    }
+
+    /// The event that makes a page read itself again.
+    pub(super) fn resync(&self, shown: &Shown) -> Bytes {
+        event("resync", &self.version(shown), &json!({}))
+    }
+
+    /// From now on this app's page is rendered when it changes.
+    pub(super) fn watch(&self, app: String) -> Watching {
+        *self.watched.list().entry(app.clone()).or_default() += 1;
+        Watching {
+            watched: Arc::clone(&self.watched),
+            app,
+        }
+    }
+}
+
+struct Follower {
+    status: watch::Receiver<Arc<Status>>,
+    sender: watch::Sender<Arc<Shown>>,
+    watched: Arc<Watched>,
+    places: Arc<Semaphore>,
+    now: fn() -> Timestamp,
+    pace: Duration,
+    run: i64,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        while self.status.changed().await.is_ok() {
+            let status = self.status.borrow_and_update().clone();
+            let before = self.sender.borrow().clone();
+            if let Some(shown) = self.shown(&before, status) {
+                self.sender.send_replace(Arc::new(shown));
+                // What happens meanwhile goes into the next frame.
+                tokio::time::sleep(self.pace).await;
+            }
+        }
+    }
+
+    /// What is to be shown of `status`, if it differs.
+    fn shown(&self, before: &Shown, status: Arc<Status>) -> Option<Shown> {
+        let changed = changed(&before.status, &status);
+        let head =
+            before.status.repository != status.repository || before.status.swept != status.swept;
+        if changed.is_empty() && !head {
+            return None;
+        }
+        let number = before.number + 1;
+        let mut frames = before.frames.clone();
+        if self.places.available_permits() < WATCHERS {
+            frames.push_back(Arc::new(self.frame(number, &status, &changed)));
+            let surplus = frames.len().saturating_sub(FRAMES);
+            frames.drain(..surplus);
+        } else {
+            // Nobody looks: nothing is rendered, and whoever comes later
+            // reads the page anew.
+            frames.clear();
+        }
+        Some(Shown {
+            number,
+            status,
+            frames,
+        })
+    }
+
+    fn frame(&self, number: u64, status: &Status, changed: &[Change<'_>]) -> Frame {
+        let now = (self.now)();
+        let web = words::web(&status.repository);
+        let version = format!("{}.{number}", self.run);
+        let watched: Vec<String> = self.watched.list().keys().cloned().collect();
+        let mut parts = Map::new();
+        let mut apps = BTreeMap::new();
+        let head = fleet::head(status, &fleet::Filter::default()).into_string();
+        parts.insert("head".to_owned(), Value::String(head));
+        for change in changed {
+            match change {
+                Change::Is(app) => {
+                    let item = fleet::item(app, web.as_deref(), now, false);
+                    parts.insert(format!("app-{}", app.app), item.into_string().into());
+                    if watched.contains(&app.app) {
+                        let body = detail::body(app, web.as_deref(), now).into_string();
+                        let parts = json!({ "detail": body });
+                        apps.insert(app.app.clone(), parts_event(&version, now, &parts));
+                    }
+                }
+                Change::Gone(name) => {
+                    parts.insert(format!("app-{name}"), Value::Null);
+                    if watched.iter().any(|app| app == name) {
+                        apps.insert((*name).to_owned(), event("resync", &version, &json!({})));
+                    }
+                }
+            }
+        }
+        Frame {
+            number,
+            fleet: parts_event(&version, now, &Value::Object(parts)),
+            apps,
+        }
+    }
+}
+
+/// One app's change.
+enum Change<'a> {
+    Is(&'a App),
+    Gone(&'a str),
+}
+
+/// The apps that differ, new ones and those that went. Both lists are in
+/// order of the names.
+fn changed<'a>(before: &'a Status, now: &'a Status) -> Vec<Change<'a>> {
+    let old: BTreeMap<&str, &App> = by_name(before);
+    let new: BTreeMap<&str, &App> = by_name(now);
+    let differs = now
+        .apps
+        .iter()
+        .filter(|app| old.get(app.app.as_str()) != Some(app));
+    let gone = before
+        .apps
+        .iter()
+        .filter(|app| !new.contains_key(app.app.as_str()));
+    differs
+        .map(Change::Is)
+        .chain(gone.map(|app| Change::Gone(&app.app)))
+        .collect()
+}
+
+fn by_name(status: &Status) -> BTreeMap<&str, &App> {
+    status
+        .apps
+        .iter()
+        .map(|app| (app.app.as_str(), app))
+        .collect()
+}
+
+fn parts_event(version: &str, now: Timestamp, parts: &Value) -> Bytes {
+    let data = json!({ "now": words::machine(now), "parts": parts });
+    event("parts", version, &data)
+}
+
+/// A server-sent event. JSON has no line ends of its own.
+fn event(name: &str, id: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
+}
