@@ -1,7 +1,7 @@
 //! A world for the browser tests of the page: a real `amid run` over stub and stand-in, told what to do.
 //!
 //! It prints one JSON line with the page's address. Then each line of its standard input is an order, answered
-//! by one line. When the input ends, everything that it started is gone.
+//! by one line. When the input ends, or a signal comes, everything that it started goes.
 
 #![allow(
     clippy::disallowed_methods,
@@ -12,6 +12,7 @@ use std::{
     io::{BufRead, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use amid_testkit::{
@@ -23,6 +24,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A world for the browser tests of the page.
 #[derive(Debug, Parser)]
@@ -57,8 +59,27 @@ enum Order {
     Log,
 }
 
-fn main() -> ExitCode {
-    match play(&Args::parse()) {
+/// The world, until it is given up.
+type Shared = Arc<Mutex<Option<Small>>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let (args, world) = (Args::parse(), Shared::default());
+    let shared = Arc::clone(&world);
+    let playing = tokio::task::spawn_blocking(move || play(&args, &shared));
+    let outcome = tokio::select! {
+        outcome = playing => outcome.unwrap_or_else(|error| Err(error.into())),
+        outcome = interrupted() => {
+            // What was started is in groups of its own and would go on.
+            drop(world.lock().map(|mut world| world.take()));
+            if let Err(error) = outcome {
+                eprintln!("error: {error:#}");
+            }
+            // The other thread still waits for orders.
+            std::process::exit(1)
+        }
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -67,22 +88,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn play(args: &Args) -> Result<()> {
+async fn interrupted() -> Result<()> {
+    let mut term = signal(SignalKind::terminate()).context("Failed to hear signals")?;
+    let mut int = signal(SignalKind::interrupt()).context("Failed to hear signals")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("Failed to hear signals")?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+fn play(args: &Args, world: &Shared) -> Result<()> {
     let mut small = match args.fleet {
         Some(apps) => fleet::world(&args.amid, apps, "4s")?,
         None => Small::new(Options::of(&args.amid))?,
     };
     small.start()?;
     let page = small.listener("Metrics and status")?;
+    *world.lock().unwrap_or_else(PoisonError::into_inner) = Some(small);
     say(&json!({ "url": format!("http://{page}") }))?;
     for line in std::io::stdin().lock().lines() {
         let line = line.context("Failed to read an order")?;
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        let small = world.as_mut().context("The world is gone")?;
         let answer = serde_json::from_str(&line)
             .context("No such order")
-            .and_then(|order| perform(&mut small, order));
+            .and_then(|order| perform(small, order));
         say(&answer.unwrap_or_else(|error| json!({ "error": format!("{error:#}") })))?;
     }
-    small.stop()
+    let small = world.lock().unwrap_or_else(PoisonError::into_inner).take();
+    small.map_or(Ok(()), |mut small| small.stop())
 }
 
 fn say(answer: &Value) -> Result<()> {
