@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help tools build demo up todo test lint test-unit test-todo test-terraform test-crash test-e2e bench fmt clean
+.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-crash test-e2e bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -39,6 +39,9 @@ test-unit: tools ## the Rust tests
 
 test-todo: tools ## the sample app against its OpenAPI document and in a browser
 	@scripts/test-todo.sh
+
+test-page: tools ## the page in a browser, while a real amid rolls
+	@scripts/test-page.sh
 
 test-terraform: tools ## the modules' own tests, with mocked providers
 	@scripts/test-terraform.sh

@@ -5,6 +5,7 @@
 //! made pass on one machine. What they need beyond the stub is found by [`crate::world::tools`].
 
 pub mod fleet;
+mod page;
 mod real;
 pub mod report;
 mod seen;
@@ -30,17 +31,20 @@ pub enum Bench {
     Group,
     /// The time of a whole roll in which nothing was done or waited for.
     Roll,
+    /// The page's data, and those who watch it.
+    Page,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Bench; 6] = [
+    pub const ALL: [Bench; 7] = [
         Bench::Push,
         Bench::Webhook,
         Bench::Sweep,
         Bench::Start,
         Bench::Group,
         Bench::Roll,
+        Bench::Page,
     ];
 
     /// The name on the command line.
@@ -52,6 +56,7 @@ impl Bench {
             Bench::Start => "start",
             Bench::Group => "group",
             Bench::Roll => "roll",
+            Bench::Page => "page",
         }
     }
 
@@ -83,6 +88,10 @@ pub struct Scale {
     pub starts: usize,
     /// Rolls with the real tools, and as many applies by hand.
     pub rolls: usize,
+    /// Times that the page is asked for.
+    pub pages: usize,
+    /// How long the page is watched.
+    pub watch: Duration,
 }
 
 impl Scale {
@@ -96,6 +105,8 @@ impl Scale {
             sweeps: 12,
             starts: 10,
             rolls: 3,
+            pages: 50,
+            watch: Duration::from_secs(30),
         }
     }
 
@@ -109,6 +120,8 @@ impl Scale {
             sweeps: 3,
             starts: 2,
             rolls: 1,
+            pages: 5,
+            watch: Duration::from_secs(5),
         }
     }
 }
@@ -121,7 +134,7 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
         let one = *one;
         match one {
             Bench::Group | Bench::Roll => continue,
-            Bench::Push | Bench::Webhook | Bench::Sweep | Bench::Start => {}
+            Bench::Push | Bench::Webhook | Bench::Sweep | Bench::Start | Bench::Page => {}
         }
         eprintln!("measuring: {}", one.name());
         // The small worlds are blocking code.
@@ -129,6 +142,7 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             Bench::Push => seen::push(&scale),
             Bench::Webhook => seen::webhook(&scale),
             Bench::Sweep => fleet::sweep(&scale),
+            Bench::Page => page::measure(&scale),
             _ => fleet::start(&scale),
         });
         rows.extend(measured.await??);
