@@ -12,6 +12,7 @@ pub mod decide;
 pub mod history;
 pub mod manifest;
 pub mod model;
+pub mod notice;
 pub mod observe;
 pub mod reason;
 pub mod step;
