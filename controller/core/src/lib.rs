@@ -14,5 +14,6 @@ pub mod manifest;
 pub mod model;
 pub mod notice;
 pub mod observe;
+pub mod preview;
 pub mod reason;
 pub mod step;

@@ -103,13 +103,18 @@ fn one_line(name: &str, value: &str) -> Result<(), String> {
 pub fn with_image(bytes: &[u8], built: &Built) -> Result<Vec<u8>, String> {
     built.check()?;
     let text = |value: &Option<String>| value.clone().map(Value::from);
+    let now: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let mut edits = vec![("ami", Some(Value::from(built.ami.as_str())))];
-    let image = [
+    let mut image = vec![
         ("image.version", text(&built.version)),
         ("image.commit", text(&built.commit)),
         ("image.build", text(&built.build)),
     ];
-    if image.iter().all(|(_, value)| value.is_none()) {
+    if now["ami"].as_str() == Some(built.ami.as_str()) {
+        // More about the same image takes nothing away.
+        image.retain(|(_, value)| value.is_some());
+        edits.extend(image);
+    } else if image.iter().all(|(_, value)| value.is_none()) {
         edits.push(("image", None));
     } else {
         edits.extend(image);

@@ -36,7 +36,7 @@ pub fn built(bytes: &[u8], region: &str, name: Option<&str>) -> Result<Built, St
         [] => return Err(no_build(&builds, name)),
         several => {
             return Err(format!(
-                "its last run made several images, name one with `--build`: {}",
+                "its last run made several images, name one with `--packer-build`: {}",
                 names(several.iter().map(|build| **build))
             ));
         }

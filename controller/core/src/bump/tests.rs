@@ -52,6 +52,21 @@ fn what_was_said_of_the_old_image_does_not_stay() {
 }
 
 #[test]
+fn more_about_the_same_image_takes_nothing_away() {
+    let before = format!(r#"{{"ami": "{NEW}", "image": {{"version": "1", "build": "b"}}}}"#);
+    let same = Built {
+        commit: Some("c".to_owned()),
+        ..Built::of(ami(NEW))
+    };
+    assert_eq!(
+        text(with_image(before.as_bytes(), &same)),
+        format!(r#"{{"ami": "{NEW}", "image": {{"version": "1", "build": "b", "commit": "c"}}}}"#)
+    );
+    let nothing = with_image(before.as_bytes(), &Built::of(ami(NEW)));
+    assert_eq!(text(nothing), before);
+}
+
+#[test]
 fn a_value_cannot_pose_as_a_trailer() {
     let hostile = Built {
         commit: Some("x\nAmid-Answers: y".to_owned()),
@@ -141,7 +156,7 @@ fn what_packers_file_does_not_say_is_a_sentence() {
             asked(&file(&build("a", "run-1", "x:y")), None),
             "no build of its last run",
         ),
-        (asked(&file(&two), None), "`--build`: `app`, `base`"),
+        (asked(&file(&two), None), "`--packer-build`: `app`, `base`"),
         (
             asked(&file(&two), Some("web")),
             "no build `web`, it has: `app`, `base`",

@@ -155,6 +155,9 @@ pub enum CommitState {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Notices {
     apps: BTreeMap<String, AppNotices>,
+    /// Whether anything changed that a restart has to find again.
+    #[serde(skip)]
+    changed: bool,
 }
 
 /// The same of one app.
@@ -213,6 +216,7 @@ struct Past {
 impl Notices {
     /// Takes in what happened to an app.
     pub fn happened(&mut self, app: &str, event: &Event, now: Timestamp) -> Vec<Notice> {
+        self.changed = true;
         let this = self.apps.entry(app.to_owned()).or_default();
         let status = |commit: &CommitId, state, text: String| {
             Notice::Status(Status {
@@ -293,18 +297,28 @@ impl Notices {
             let this = self.apps.entry(one.app.to_owned()).or_default();
             this.owner = one.owner.map(str::to_owned);
             notices.extend(this.way(one));
-            notices.extend(this.holds(one.app, &one.held, policy, now));
+            self.changed |= this.begin(&one.held, policy, now);
+            notices.extend(this.holds(one.app, policy, now));
         }
         for app in unseen {
             let Some(this) = self.apps.get_mut(&app) else {
                 continue;
             };
-            notices.extend(this.holds(&app, &[], policy, now));
+            self.changed |= this.begin(&[], policy, now);
+            notices.extend(this.holds(&app, policy, now));
             if this.holds.is_empty() {
                 self.apps.remove(&app);
+                self.changed = true;
             }
         }
+        self.changed |= !notices.is_empty();
         notices
+    }
+
+    /// Whether anything changed since this was asked last that a restart has
+    /// to find again.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// When time alone makes a message due.
@@ -389,14 +403,7 @@ impl AppNotices {
         }))
     }
 
-    fn holds(
-        &mut self,
-        app: &str,
-        held: &[Hold<'_>],
-        policy: Policy,
-        now: Timestamp,
-    ) -> Vec<Notice> {
-        self.begin(held, policy, now);
+    fn holds(&mut self, app: &str, policy: Policy, now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
         let mut over = Vec::new();
         let mut holds = std::mem::take(&mut self.holds);
@@ -447,8 +454,10 @@ impl AppNotices {
         notices
     }
 
-    /// Notes which holds began, go on, and are gone.
-    fn begin(&mut self, held: &[Hold<'_>], policy: Policy, now: Timestamp) {
+    /// Notes which holds began, go on, and are gone; returns whether one
+    /// began or went.
+    fn begin(&mut self, held: &[Hold<'_>], policy: Policy, now: Timestamp) -> bool {
+        let mut changed = false;
         for hold in held {
             if let Some(episode) = self.holds.get_mut(hold.label) {
                 episode.gone = None;
@@ -478,11 +487,14 @@ impl AppNotices {
                 silent: past.is_some(),
             };
             self.holds.insert(hold.label.to_owned(), episode);
+            changed = true;
         }
         for (label, episode) in &mut self.holds {
-            if !held.iter().any(|hold| hold.label == label) {
-                episode.gone.get_or_insert(now);
+            if !held.iter().any(|hold| hold.label == label) && episode.gone.is_none() {
+                episode.gone = Some(now);
+                changed = true;
             }
         }
+        changed
     }
 }

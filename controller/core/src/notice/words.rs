@@ -1,6 +1,6 @@
 //! What messages and commit statuses say.
 
-use super::{CommitState, Kind, Severity};
+use super::{CommitState, Kind, Message, Severity};
 use crate::decide::Phase;
 use crate::history::Outcome;
 use crate::model::AmiId;
@@ -20,6 +20,18 @@ const FOR_A_PERSON: &[&str] = &[
     "unknown_group",
     "wrong_account",
 ];
+
+impl Message {
+    /// The message in one sentence.
+    pub fn sentence(&self) -> String {
+        let Self { app, text, .. } = self;
+        match (self.kind, app.as_str()) {
+            (_, "") => format!("the watched repository: {text}"),
+            (Kind::Held, app) => format!("{app} is held: {text}"),
+            (Kind::Recovered | Kind::Deployed | Kind::Failed, app) => format!("{app}: {text}"),
+        }
+    }
+}
 
 pub(super) fn severity(kind: Kind, reason: &str) -> Severity {
     match kind {
