@@ -35,6 +35,12 @@ pub struct Config {
     pub http: Http,
     /// The listener for webhooks; off without it.
     pub webhook: Option<Webhook>,
+    /// The forge that hosts the repository; without it there are no pull
+    /// requests and no commit statuses.
+    pub forge: Option<crate::forge::Config>,
+    /// Who hears of what; nobody without it.
+    #[serde(default)]
+    pub notify: crate::notify::Config,
     /// Which app lives where, the longest matching prefix first.
     pub targets: Vec<Target>,
     /// Apps that may roll at the same time.
@@ -212,6 +218,10 @@ impl Config {
                 self.state_dir.display()
             );
         }
+        if let Some(forge) = &self.forge {
+            forge.check(&self.repository.url)?;
+        }
+        self.notify.check()?;
         self.author()?;
         Ok(())
     }

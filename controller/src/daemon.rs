@@ -17,9 +17,11 @@ use amid_core::model::AppName;
 
 use crate::aws::{self, Aws};
 use crate::config::{Config, Target};
+use crate::forge::Forge;
 use crate::git::{Credentials, Limits, Mirror, Remote};
 use crate::http::{self, Liveness};
 use crate::metrics::Metrics;
+use crate::notify::{self, Notifier};
 use crate::reconcile::{self, Engine, Place, Slot};
 use crate::run::{Inputs, run};
 use crate::socket::{self, HistoryQuery, PlanQuery};
@@ -77,6 +79,12 @@ pub async fn serve(
             checked: false.into(),
         });
     }
+    let forge = match &config.forge {
+        Some(forge) => Some(Forge::new(forge, &config.repository.url)?),
+        None => None,
+    };
+    let statuses = config.forge.as_ref().is_some_and(|forge| forge.statuses);
+    let notifier = Notifier::new(statuses || !config.notify.receivers.is_empty(), &metrics);
     let runner = Terragrunt::new(tools, store.units());
     let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
     let socket_path = store.path().join("amid.sock");
@@ -96,6 +104,8 @@ pub async fn serve(
         last_accepted: replay.accepted,
         applies: 0.into(),
         recent: Arc::clone(&recent),
+        tap: notifier.tap(),
+        forge: forge.clone(),
         clock,
         config,
     });
@@ -113,6 +123,16 @@ pub async fn serve(
         commands,
     };
     tokio::spawn(socket::serve(socket, handlers, ending.clone()));
+
+    let telling = notifier.start(notify::Setup {
+        config: engine.config.notify.clone(),
+        forge: forge.filter(|_| statuses),
+        status: shown.clone(),
+        metrics: Arc::clone(&metrics),
+        clock,
+        file: engine.store.path().join("notices.json"),
+        ending: ending.clone(),
+    })?;
 
     let watchdog = Watchdog::new();
     let mut ready = false;
@@ -139,6 +159,10 @@ pub async fn serve(
     };
     let finished = run(Arc::clone(&engine), inputs).await;
     ending.cancel();
+    if let Some(telling) = telling {
+        // It has a bound of its own.
+        let _ = telling.await;
+    }
     let _ = std::fs::remove_file(&socket_path);
     finished
 }

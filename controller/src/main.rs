@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use amid::cli::args::{Cli, ConfigFlag, Output, Verb};
-use amid::cli::{doctor, plan, restart, show, validate};
+use amid::cli::{bump, doctor, plan, preview, promote, restart, rollback, show, validate};
 use amid::client::Client;
 use amid::config::{Config, Environment};
 use amid::status::Command;
@@ -230,6 +230,57 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 tokio::task::spawn_blocking(move || restart::restart(&config, &app, at)).await??;
             writeln!(out, "{said}")?;
             Ok(ExitCode::SUCCESS)
+        }
+        Verb::Bump {
+            app,
+            ami,
+            manifest,
+            packer_build,
+            commit,
+            app_version,
+            build,
+            config,
+        } => {
+            let config = Config::read(&config.config)?;
+            let wanted = bump::Wanted {
+                app,
+                ami,
+                manifest,
+                packer_build,
+                commit,
+                app_version,
+                build,
+            };
+            writeln!(out, "{}", bump::bump(config, wanted, now()).await?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Rollback { app, to, config } => {
+            let config = Config::read(&config.config)?;
+            let said = rollback::rollback(config, app, to, now()).await?;
+            writeln!(out, "{said}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Promote { from, to, config } => {
+            let config = Config::read(&config.config)?;
+            let said = promote::promote(config, from, to, now()).await?;
+            writeln!(out, "{said}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Preview {
+            branch,
+            publish,
+            offline,
+            output,
+            config,
+        } => {
+            let config = Config::read(&config.config)?;
+            let asked = preview::Asked {
+                branch,
+                publish,
+                offline,
+                output,
+            };
+            Ok(exit(preview::preview(config, asked, out).await?))
         }
         Verb::Doctor { config } => {
             let config = Config::read(&config.config)?;

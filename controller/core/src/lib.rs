@@ -7,11 +7,14 @@
 //!
 //! Start with [`decide::decide`]: the whole policy is on that page.
 
+pub mod bump;
 pub mod decide;
 pub mod deployments;
 pub mod history;
 pub mod manifest;
 pub mod model;
+pub mod notice;
 pub mod observe;
+pub mod preview;
 pub mod reason;
 pub mod step;

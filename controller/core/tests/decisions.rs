@@ -123,6 +123,18 @@ cases! {
         "drain b: giving up the new release: only 0 of 3 instances became healthy in 15m: i-0 is unhealthy (Target.FailedHealthChecks)",
     ];
 
+    a_branch_that_nobody_may_push_to_gets_a_pull_request: "git b pull · live a 2-4 3/3 pin 3 · live b 2-4 0/3 pin 3 · roll a b · waited b 16m" => [
+        "giving_up",
+        "propose: reverting git from ami-b to ami-a: only 0 of 3 instances became healthy in 15m: i-0 is unhealthy (Target.FailedHealthChecks)",
+        "drain b: giving up the new release: only 0 of 3 instances became healthy in 15m: i-0 is unhealthy (Target.FailedHealthChecks)",
+    ];
+
+    a_pull_request_is_opened_once: "git b pull · live a 2-4 3/3 · failed b · proposed" => [
+        "held",
+        "held: the revert waits to be merged: https://forge/pulls/7",
+        "held: release b failed at this commit and is not tried again: only 0 of 3 instances became healthy in 15m",
+    ];
+
     a_recreation_that_git_takes_back_brings_the_old_one_back: "git a recreate · live a 2-4 0/0 drained · recreate a b" => [
         "giving_up",
         "restore a: bringing `web-a` back",
@@ -521,6 +533,7 @@ fn any(kind: &str) -> String {
         "accepted",
         "ami",
         "architecture",
+        "branch",
         "error",
         "expected",
         "first",

@@ -150,6 +150,80 @@ pub enum Verb {
         #[command(flatten)]
         config: ConfigFlag,
     },
+    /// Name a new image in an app's manifest: a commit, and a pull request where the config says so
+    ///
+    /// Edits nothing but the image's fields. Run twice, it makes one pull request.
+    Bump {
+        /// The app
+        app: String,
+        /// The image
+        #[arg(
+            long,
+            value_name = "AMI",
+            required_unless_present = "manifest",
+            conflicts_with = "manifest"
+        )]
+        ami: Option<String>,
+        /// The file of Packer's manifest post-processor; the app's region chooses the image
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+        /// Which build, where the last run of Packer made several images
+        #[arg(long, value_name = "NAME", requires = "manifest")]
+        packer_build: Option<String>,
+        /// The app's commit that the image was built from
+        #[arg(long, value_name = "COMMIT")]
+        commit: Option<String>,
+        /// The app's version that is in the image
+        #[arg(long, value_name = "VERSION")]
+        app_version: Option<String>,
+        /// The build that made the image
+        #[arg(long, value_name = "ID")]
+        build: Option<String>,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Bring an older release back, the way that a new image gets in
+    Rollback {
+        /// The app
+        app: String,
+        /// An image, or a commit that brought a version of the manifest; without it the release before that nobody took
+        /// back
+        #[arg(long, value_name = "AMI|COMMIT")]
+        to: Option<String>,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Give one app the image of another, such as prod that of staging
+    Promote {
+        /// The app that has the image
+        from: String,
+        /// The app that is to get it
+        to: String,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Say what merging a branch would do to each app; runs nothing of what the branch holds
+    ///
+    /// Exits with 0 when the branch may be merged as far as this can tell, with 1 when it may not.
+    Preview {
+        /// A branch of the watched repository
+        branch: String,
+        /// Put it on the branch's pull request, and a status beside its commit
+        #[arg(long)]
+        publish: bool,
+        /// Ask AWS nothing: images and sizes are taken as git has them
+        #[arg(long)]
+        offline: bool,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
     /// Check what amid needs: repository, tools, credentials, units; each with its mend
     Doctor {
         /// Where the config is

@@ -40,7 +40,7 @@ pub struct CommitInfo {
 }
 
 impl CommitInfo {
-    fn of(commit: &Commit<'_>) -> Self {
+    pub(super) fn of(commit: &Commit<'_>) -> Self {
         let author = commit.author();
         Self {
             id: commit.id(),

@@ -27,9 +27,17 @@ impl Mirror {
         if self.health.load(Ordering::Acquire) == health::SUSPECT {
             self.begin_anew()?;
         }
+        let head = self.bring(&self.remote.branch)?;
+        self.follow(head)
+    }
+
+    /// Brings the commits of `branch` and returns its head. Moves nothing.
+    pub(super) fn bring(&self, branch: &str) -> Result<Oid, FetchError> {
+        let mut remote = self.remote.clone();
+        branch.clone_into(&mut remote.branch);
         let job = Job {
             mirror: self.dir.clone(),
-            remote: self.remote.clone(),
+            remote,
             known: self.head(),
         };
         let address = self.address.clone();
@@ -38,7 +46,7 @@ impl Mirror {
             _ => job.download(&address, stop),
         };
         match self.in_time(bring)? {
-            Some(brought) => self.follow(brought?),
+            Some(brought) => brought,
             None => Err(FetchError::Timeout {
                 limits: self.remote.limits,
             }),

@@ -7,6 +7,7 @@
 //! not decided here.
 
 mod address;
+mod branch;
 mod changes;
 mod error;
 mod export;
@@ -29,6 +30,7 @@ use git2::Repository;
 use sha2::{Digest as _, Sha256};
 
 pub use self::address::{local_path, without_user};
+pub use self::branch::Difference;
 pub use self::changes::CommitInfo;
 pub use self::error::FetchError;
 pub use self::export::Exported;

@@ -58,10 +58,7 @@ impl Mirror {
     /// Commits `change` and pushes it. An error means that it is not known to have arrived: fetch and decide again.
     pub fn commit_and_push(&self, change: Change) -> Result<Pushed> {
         let _alone = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
-        let commit = build(&self.lock().repo, &self.remote, &change)?;
-        // libgit2 does not flush what it writes; half an object after a power cut would be in the way for ever.
-        let mirror = fs::File::open(&self.dir).context("Failed to open the mirror")?;
-        rustix::fs::syncfs(mirror).context("Failed to store the commit")?;
+        let commit = self.build(&change)?;
         let (dir, remote, address) = (self.dir.clone(), self.remote.clone(), self.address.clone());
         let push = move |stop: &AtomicBool| {
             let side_branch = side_branch(&change, commit);
@@ -85,8 +82,19 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// Makes the commit in the mirror, durably.
+    pub(super) fn build(&self, change: &Change) -> Result<Oid> {
+        let commit = build(&self.lock().repo, &self.remote, change)?;
+        // libgit2 does not flush what it writes; half an object after a power cut would be in the way for ever.
+        let mirror = fs::File::open(&self.dir).context("Failed to open the mirror")?;
+        rustix::fs::syncfs(mirror).context("Failed to store the commit")?;
+        Ok(commit)
+    }
+}
+
 /// Makes the commit in `repo`. The same change always makes the same commit.
-fn build(repo: &Repository, remote: &Remote, change: &Change) -> Result<Oid> {
+pub(super) fn build(repo: &Repository, remote: &Remote, change: &Change) -> Result<Oid> {
     let base = repo
         .find_commit(change.base)
         .context("Failed to find the commit to build on")?;
@@ -198,15 +206,15 @@ fn why_not_local(target: &Repository, branch: &str) -> Option<String> {
 }
 
 /// A push to a server.
-struct Server<'a> {
-    mirror: &'a Repository,
-    remote: &'a Remote,
-    address: &'a Address,
-    stop: &'a AtomicBool,
+pub(super) struct Server<'a> {
+    pub(super) mirror: &'a Repository,
+    pub(super) remote: &'a Remote,
+    pub(super) address: &'a Address,
+    pub(super) stop: &'a AtomicBool,
 }
 
 /// What the server said to one push.
-enum Answer {
+pub(super) enum Answer {
     Taken,
     /// The reference stood elsewhere than expected.
     Elsewhere(Option<Oid>),
@@ -247,7 +255,22 @@ impl Server<'_> {
     }
 
     /// Pushes `commit` to `reference` if that stands at `expected` (`None`: does not exist).
-    fn send(&self, commit: Oid, reference: &str, expected: Option<Oid>) -> Result<Answer> {
+    pub(super) fn send(
+        &self,
+        commit: Oid,
+        reference: &str,
+        expected: Option<Oid>,
+    ) -> Result<Answer> {
+        self.send_as(&format!("{commit}:{reference}"), reference, expected)
+    }
+
+    /// As [`Server::send`], with the refspec in git's own words: `+` in front of it replaces what is no ancestor.
+    pub(super) fn send_as(
+        &self,
+        refspec: &str,
+        reference: &str,
+        expected: Option<Oid>,
+    ) -> Result<Answer> {
         let elsewhere = Cell::new(None);
         let refused = RefCell::new(None);
         let mut callbacks = callbacks(self.remote, self.address);
@@ -277,7 +300,7 @@ impl Server<'_> {
             .follow_redirects(RemoteRedirect::None);
         options.packbuilder_parallelism(1);
         let mut remote = self.mirror.remote_anonymous(&self.remote.url)?;
-        let sent = remote.push(&[format!("{commit}:{reference}")], Some(&mut options));
+        let sent = remote.push(&[refspec], Some(&mut options));
         drop(options);
         if let Some(now) = elsewhere.get() {
             return Ok(Answer::Elsewhere(now));
@@ -300,7 +323,7 @@ impl Server<'_> {
         }
     }
 
-    fn stands_at(&self, reference: &str) -> Result<Option<Oid>> {
+    pub(super) fn stands_at(&self, reference: &str) -> Result<Option<Oid>> {
         let mut remote = self.mirror.remote_anonymous(&self.remote.url)?;
         let callbacks = callbacks(self.remote, self.address);
         let connection = remote

@@ -27,6 +27,8 @@ macro_rules! labels {
     };
 }
 
+pub(super) use labels;
+
 labels! {
     /// How one pass over one app ended.
     PassResult {

@@ -10,6 +10,7 @@
 mod apps;
 pub mod labels;
 mod make;
+pub mod notify;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -79,6 +80,8 @@ pub struct Metrics {
     roll_phase: HistogramVec,
     commit_to_detected: Histogram,
     commit_to_healthy: Histogram,
+
+    notify: notify::Notify,
 
     resident: IntGauge,
     open_fds: IntGauge,
@@ -203,6 +206,7 @@ impl Metrics {
                 "Time from commit until its release is healthy.",
                 ROLL_BUCKETS,
             )?,
+            notify: notify::Notify::new(&make)?,
             resident: make.gauge(
                 "process_resident_memory_bytes",
                 "Resident memory size in bytes.",
@@ -307,6 +311,11 @@ impl Metrics {
     /// A request to the webhook listener was answered.
     pub fn webhook(&self, result: WebhookResult) {
         self.webhooks.with_label_values(&[result.label()]).inc();
+    }
+
+    /// The metrics of notifications.
+    pub fn notify(&self) -> &notify::Notify {
+        &self.notify
     }
 
     /// A roll came to its end.

@@ -69,6 +69,10 @@ pub struct Engine {
     pub applies: AtomicUsize,
     /// The newest entries of the journal.
     pub recent: crate::daemon::Recent,
+    /// Where events go that somebody may want to hear of.
+    pub tap: crate::notify::Tap,
+    /// The forge of the watched repository, for pull requests.
+    pub forge: Option<crate::forge::Forge>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }
@@ -243,6 +247,7 @@ impl Engine {
         crate::daemon::remember(&self.recent, at, entry);
         slot.state().history.record(&event, at);
         self.measure(slot.app.as_str(), &event);
+        self.tap.happened(&slot.app, &event, at);
         Ok(())
     }
 
@@ -265,6 +270,7 @@ impl Engine {
         }
         state.history.record(&event, at);
         self.measure(slot.app.as_str(), &event);
+        self.tap.happened(&slot.app, &event, at);
     }
 
     /// Takes or gives back the app's turn among the rolls.

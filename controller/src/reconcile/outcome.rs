@@ -35,6 +35,14 @@ pub(super) fn settle(
     let is_live = plan.phase == Phase::Steady
         && plan.steps.is_empty()
         && matches!(plan.state, Some(Reason::AsDesired { .. }));
+    // A revert that waits in a pull request is an end that is still to come.
+    if plan
+        .held
+        .iter()
+        .any(|reason| matches!(reason, Reason::RevertProposed { .. }))
+    {
+        return Ok(());
+    }
     let failed = plan.held.iter().find(|reason| {
         matches!(
             reason,
@@ -165,11 +173,12 @@ fn end_older(
         .rev()
         .find(|failed| failed.commit == open && failed.failure.blames_release())
         .map(|failed| failed.failure.to_string());
-    let reverted = accepted
-        .apps
-        .get(&slot.app)
+    let wish = accepted.apps.get(&slot.app);
+    let reverted = wish
         .and_then(|wish| wish.info.as_ref())
-        .is_some_and(|info| info.subject.starts_with("Revert "));
+        .is_some_and(|info| info.subject.starts_with("Revert "))
+        // A merged pull request has the subject that its forge writes.
+        || slot.state().history.proposed.contains_key(&open);
     let outcome = match &failed {
         Some(_) if reverted => Outcome::FailedReverted,
         Some(_) => Outcome::FailedNotReverted,

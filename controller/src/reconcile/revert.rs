@@ -4,29 +4,19 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde_json::Value;
 
-use amid_core::history::Event;
-use amid_core::manifest::edit::set_fields;
+use amid_core::bump::with_launch_fields;
+use amid_core::history::{Event, Proposed};
 use amid_core::manifest::parse::{Source, parse_one};
-use amid_core::step::Revert;
+use amid_core::model::AppName;
+use amid_core::step::{Revert, RevertWay};
 
 use super::engine::{Engine, Slot};
 use super::perform::Performed;
 use crate::desired::{Accepted, commit_id};
 use crate::fault;
+use crate::forge::NewPull;
 use crate::git::{Change, Pushed};
-
-/// The fields that make a release, and what describes its image.
-const LAUNCH_FIELDS: &[&str] = &[
-    "ami",
-    "env",
-    "instance_types",
-    "revision",
-    "secrets",
-    "user_data",
-    "image",
-];
 
 /// How many versions of a manifest are looked through for the live release.
 const VERSIONS: usize = 500;
@@ -59,23 +49,50 @@ pub(super) async fn push(
             None => serde_json::from_str(revert.to.as_str())
                 .context("Failed to read the live release's settings")?,
         };
-        let content = edited(&head, &fields)?;
+        let content = with_launch_fields(&head, &fields)
+            .map_err(anyhow::Error::msg)
+            .context("Failed to edit the manifest")?;
         let message = message(
             &app,
             &revert,
             older.as_ref().map(|(info, _)| info.id.to_string()),
         );
-        mirror.commit_and_push(Change {
+        let change = Change {
             base,
             path,
             content,
             message,
             at,
-        })
+        };
+        match revert.way {
+            RevertWay::Push => mirror.commit_and_push(change),
+            RevertWay::PullRequest => {
+                let branch = branch(&app, &revert);
+                // A branch that is there already is from a try that was cut off.
+                match mirror.commit_aside(change, &branch, None)? {
+                    Pushed::Moved(Some(tip)) => Ok(Pushed::Done(tip)),
+                    pushed => Ok(pushed),
+                }
+            }
+        }
     })
     .await
     .context("Failed to write the revert commit")??;
     fault::point("pushed");
+    let is_proposed = matches!(pushed, Pushed::Done(_)) && revert.way == RevertWay::PullRequest;
+    if is_proposed {
+        let proposed = propose(engine, &slot.app, revert).await;
+        tracing::warn!(app = %slot.app, branch = proposed.branch, "{}: {}", slot.app, revert.reason);
+        engine.journal(
+            slot,
+            Event::RevertProposed {
+                answers: revert.answers.clone(),
+                proposed,
+            },
+        )?;
+        fault::point("reverted");
+        return Ok(Performed::Done);
+    }
     match pushed {
         Pushed::Done(commit) => {
             tracing::warn!(app = %slot.app, commit = %commit, "{}: {}", slot.app, revert.reason);
@@ -109,16 +126,42 @@ pub(super) async fn push(
     }
 }
 
-fn edited(head: &[u8], fields: &Value) -> anyhow::Result<Vec<u8>> {
-    let now: Value = serde_json::from_slice(head).context("Failed to read the manifest")?;
-    let edits: Vec<(&str, Option<Value>)> = LAUNCH_FIELDS
-        .iter()
-        .filter(|name| now.get(**name) != fields.get(**name))
-        .map(|name| (*name, fields.get(*name).cloned()))
-        .collect();
-    set_fields(head, &edits)
-        .map_err(anyhow::Error::msg)
-        .context("Failed to edit the manifest")
+/// The branch of a revert that waits to be merged: the same for the same
+/// failure, so that a second try makes no second one.
+fn branch(app: &str, revert: &Revert) -> String {
+    let app = app.replace('/', "-");
+    format!("amid/revert/{app}-{}", revert.answers.short())
+}
+
+/// Opens the pull request. The roll back goes on whether or not the forge
+/// answers: the branch is there, and the hold says what is missing.
+async fn propose(engine: &Engine, app: &AppName, revert: &Revert) -> Proposed {
+    let branch = branch(app.as_str(), revert);
+    let Some(forge) = &engine.forge else {
+        return Proposed {
+            branch,
+            link: None,
+            problem: Some("there is no `forge` in the config".to_owned()),
+        };
+    };
+    let text = message(app.as_str(), revert, None);
+    let (title, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let new = NewPull {
+        head: &branch,
+        base: &engine.config.repository.branch,
+        title,
+        body,
+    };
+    let opened = forge.pull(&new).await;
+    let (link, problem) = match opened {
+        Ok((pull, _)) => (Some(pull.link), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Proposed {
+        branch,
+        link,
+        problem,
+    }
 }
 
 fn message(app: &str, revert: &Revert, older: Option<String>) -> String {

@@ -30,6 +30,7 @@ use crate::step::Step;
 use needs::roll_under_way;
 use view::View;
 
+pub(crate) use needs::full_size;
 pub use needs::requirements;
 
 /// What to do for one app, and why nothing else.

@@ -75,7 +75,7 @@ pub fn requirements(desired: &Desired, observed: &Observed) -> Requirements {
 
 /// The size at which a new release takes over from a group of `live` desired
 /// capacity: at least one instance, since zero proves nothing.
-pub(super) fn full_size(manifest: &Manifest, live: Option<u32>) -> u32 {
+pub(crate) fn full_size(manifest: &Manifest, live: Option<u32>) -> u32 {
     live.unwrap_or(0)
         .max(manifest.min_size)
         .min(manifest.max_size)

@@ -51,7 +51,7 @@ pub(super) fn given_up(view: &View<'_>, roll: &Roll, mut plan: Plan, failed: Fai
     if view.want == roll.to
         && view.commit == &failed.commit
         && failed.failure.blames_release()
-        && view.manifest.on_failure == OnFailure::Revert
+        && view.manifest.on_failure != OnFailure::Hold
     {
         match view.revert(&roll.from, &failed.failure) {
             Ok(step) => plan.steps.insert(0, step),

@@ -5,13 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Phase, Plan};
 use crate::history::{AppHistory, Event, later};
-use crate::manifest::{HealthKind, Manifest, Seconds, Strategy};
+use crate::manifest::{HealthKind, Manifest, OnFailure, Seconds, Strategy};
 use crate::model::{
     AmiId, AppName, CommitId, Group, LaunchCause, Made, ReleaseKey, Releases, Settings, Targets,
 };
 use crate::observe::{ImageFact, Leftover, Observed, Stray};
 use crate::reason::{Failure, Reason, SuspendedBy};
-use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, Step};
+use crate::step::{Apply, ApplyKind, Expected, Failed, Guard, Memory, Revert, RevertWay, Step};
 
 /// One app's world.
 pub(super) struct View<'a> {
@@ -307,6 +307,13 @@ impl<'a> View<'a> {
     /// The revert commit for a failure, or why it is not written.
     pub(super) fn revert(&self, live: &ReleaseKey, failure: &Failure) -> Result<Step, Reason> {
         let from_ami = self.manifest.ami.clone();
+        if let Some(proposed) = self.history.proposed.get(self.commit) {
+            return Err(Reason::RevertProposed {
+                branch: proposed.branch.clone(),
+                link: proposed.link.clone(),
+                problem: proposed.problem.clone(),
+            });
+        }
         if let Some((message, branch)) = self.history.refused.get(self.commit) {
             return Err(Reason::RevertRefused {
                 message: message.clone(),
@@ -329,6 +336,10 @@ impl<'a> View<'a> {
             },
             failure: failure.clone(),
             answers: self.commit.clone(),
+            way: match self.manifest.on_failure {
+                OnFailure::PullRequest => RevertWay::PullRequest,
+                OnFailure::Revert | OnFailure::Hold => RevertWay::Push,
+            },
             to: made.settings.clone(),
             from_ami,
             to_ami,

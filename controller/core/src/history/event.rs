@@ -94,6 +94,14 @@ pub enum Event {
         /// Where the commit is instead.
         branch: Option<String>,
     },
+    /// The revert commit waits in a pull request.
+    RevertProposed {
+        /// The commit that it answers.
+        answers: CommitId,
+        /// How a person finds it.
+        #[serde(flatten)]
+        proposed: Proposed,
+    },
     /// A step is held for a person.
     Held {
         /// What `amid approve` names.
@@ -140,6 +148,17 @@ pub enum Event {
         /// The code, as one hash.
         code: String,
     },
+}
+
+/// A revert commit that waits for a person to merge it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The branch that holds it.
+    pub branch: String,
+    /// The pull request, if one could be opened.
+    pub link: Option<String>,
+    /// Why none could be opened.
+    pub problem: Option<String>,
 }
 
 /// How a commit ended for an app.

@@ -16,7 +16,7 @@ use crate::model::{CommitId, Group, ReleaseKey};
 use crate::observe::Observed;
 use crate::reason::{Failure, Reason};
 use crate::step::{ApplyKind, Failed};
-pub use event::{Event, Outcome};
+pub use event::{Event, Outcome, Proposed};
 
 /// Time between two looks that still counts as observed. A longer gap (the
 /// controller was down, the machine slept) is not held against a release.
@@ -43,6 +43,8 @@ pub struct AppHistory {
     pub abandoned: Vec<Failed>,
     /// Reverts that the remote refused, by the commit that they answer.
     pub refused: BTreeMap<CommitId, (String, Option<String>)>,
+    /// Reverts that wait in a pull request, by the commit that they answer.
+    pub proposed: BTreeMap<CommitId, Proposed>,
     /// The step that is held for a person.
     pub held: Option<Held>,
     /// Approvals by hold.
@@ -217,14 +219,14 @@ impl AppHistory {
                 message,
                 branch,
             } => {
-                self.refused
-                    .insert(answers.clone(), (message.clone(), branch.clone()));
-                // Never the newest: its revert would be pushed again and again.
-                while self.refused.len() > 16
-                    && let Some(older) = self.refused.keys().find(|key| *key != answers).cloned()
-                {
-                    self.refused.remove(&older);
-                }
+                keep(
+                    &mut self.refused,
+                    answers,
+                    (message.clone(), branch.clone()),
+                );
+            }
+            Event::RevertProposed { answers, proposed } => {
+                keep(&mut self.proposed, answers, proposed.clone());
             }
             Event::Held { id, step, reason } => {
                 self.held = Some(Held {
@@ -341,6 +343,17 @@ impl AppHistory {
     /// Whether a person's approval of `id` still stands.
     pub fn is_approved(&self, id: &str, now: Timestamp) -> bool {
         self.approvals.get(id).is_some_and(|until| *until > now)
+    }
+}
+
+/// Keeps what became of a revert, and few others.
+fn keep<T>(kept: &mut BTreeMap<CommitId, T>, answers: &CommitId, value: T) {
+    kept.insert(answers.clone(), value);
+    // Never the newest: its revert would be written again and again.
+    while kept.len() > 16
+        && let Some(older) = kept.keys().find(|key| *key != answers).cloned()
+    {
+        kept.remove(&older);
     }
 }
 

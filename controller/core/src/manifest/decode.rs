@@ -43,7 +43,11 @@ pub(super) fn manifest(root: &At<'_>) -> Option<Manifest> {
     let on_failure = fields.or("on_failure", OnFailure::default(), |at| {
         choice(
             at,
-            &[("revert", OnFailure::Revert), ("hold", OnFailure::Hold)],
+            &[
+                ("revert", OnFailure::Revert),
+                ("pull_request", OnFailure::PullRequest),
+                ("hold", OnFailure::Hold),
+            ],
         )
     });
     let on_drift = fields.or("on_drift", OnDrift::default(), |at| {

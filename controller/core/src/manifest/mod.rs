@@ -211,6 +211,9 @@ pub enum OnFailure {
     /// Take the new group away and write the revert commit.
     #[default]
     Revert,
+    /// Take the new group away and put the revert up as a pull request, for
+    /// branches that nobody may push to.
+    PullRequest,
     /// Take the new group away and wait for a person.
     Hold,
 }

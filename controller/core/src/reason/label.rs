@@ -85,6 +85,7 @@ impl Reason {
         "state_locked",
         "refused",
         "revert_refused",
+        "revert_proposed",
         "nothing_to_revert_to",
         "wrong_account",
         "no_target",
@@ -141,6 +142,7 @@ impl Reason {
             Self::StateLocked { .. } => "state_locked",
             Self::Refused { .. } => "refused",
             Self::RevertRefused { .. } => "revert_refused",
+            Self::RevertProposed { .. } => "revert_proposed",
             Self::NothingToRevertTo => "nothing_to_revert_to",
             Self::WrongAccount { .. } => "wrong_account",
             Self::NoTarget => "no_target",
@@ -210,6 +212,10 @@ impl Reason {
                 format!("amid status {app} shows the groups; then `amid reconcile {app}`")
             }
             Self::RevertRefused { .. } => "merge the revert by hand".to_owned(),
+            Self::RevertProposed { link: Some(_), .. } => "merge the pull request".to_owned(),
+            Self::RevertProposed { branch, .. } => {
+                format!("open a pull request from `{branch}` and merge it")
+            }
             Self::NothingToRevertTo => format!("merge a good image into desired/{app}.json"),
             Self::WrongAccount { .. } | Self::NoTarget => {
                 "correct `targets` in the config".to_owned()

@@ -168,6 +168,12 @@ pub enum Reason {
         message: String,
         branch: Option<String>,
     },
+    /// The revert commit waits in a pull request.
+    RevertProposed {
+        branch: String,
+        link: Option<String>,
+        problem: Option<String>,
+    },
     /// The release before it was never healthy either.
     NothingToRevertTo,
     /// The credentials are those of another account.

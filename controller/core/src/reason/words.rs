@@ -307,6 +307,18 @@ impl fmt::Display for Reason {
                     None => Ok(()),
                 }
             }
+            Self::RevertProposed {
+                branch,
+                link,
+                problem,
+            } => match (link, problem) {
+                (Some(link), _) => write!(f, "the revert waits to be merged: {link}"),
+                (None, Some(problem)) => write!(
+                    f,
+                    "the revert is on branch `{branch}`, a pull request could not be opened: {problem}"
+                ),
+                (None, None) => write!(f, "the revert is on branch `{branch}`"),
+            },
             Self::NothingToRevertTo => {
                 f.write_str("no release that was ever healthy is left to go back to")
             }

@@ -151,6 +151,15 @@ impl Guard {
     }
 }
 
+/// How a revert commit gets to the branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevertWay {
+    /// It is pushed.
+    Push,
+    /// It is put up as a pull request, which a person merges.
+    PullRequest,
+}
+
 /// A commit that sets the manifest back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revert {
@@ -160,6 +169,8 @@ pub struct Revert {
     pub failure: Failure,
     /// The commit that asked for it.
     pub answers: CommitId,
+    /// How it gets to the branch.
+    pub way: RevertWay,
     /// The launch settings to go back to.
     pub to: Settings,
     /// The image that failed.

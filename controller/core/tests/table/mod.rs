@@ -3,7 +3,7 @@
 //! The words are sentences of a little language, divided by ` · `:
 //!
 //! - `git b 2-4`: git asks for release `b` at these sizes. Then any of
-//!   `canary 1`, `recreate`, `hold`, `report`, `suspended`, `gate`.
+//!   `canary 1`, `recreate`, `hold`, `pull`, `report`, `suspended`, `gate`.
 //! - `live a 2-4 3/3`: terraform has release `a` at these sizes, its group
 //!   has 3 instances, of which 3 are healthy. Then any of `pin 3`, `drained`,
 //!   `desired 5`, `gone` (no group), `hand 1-9` (sizes changed by hand),
@@ -11,7 +11,7 @@
 //! - `roll a b`, `recreate a b`: what the state remembers of a roll.
 //! - `served a`, `failed b`: what else it remembers.
 //! - `waited b 10m`, `healthy b 10m`: what the timers saw.
-//! - `image missing`, `leftover b`, `turn taken`, `refused`, `by command`,
+//! - `image missing`, `leftover b`, `turn taken`, `refused`, `proposed`, `by command`,
 //!   `tried b 5m` (no capacity, next try then), `code changed`, `rewritten`,
 //!   `stray c`, `draining a 20m` (since when), `told a` (of that drain),
 //!   `wiring changed`, `gate open`, `gate closed`.
@@ -19,7 +19,7 @@
 //! Keys, images and group names are shown as the release's letter.
 
 use amid_core::decide::{Plan, decide};
-use amid_core::history::{AppHistory, Drain, Event, Retry, Timer, later};
+use amid_core::history::{AppHistory, Drain, Event, Proposed, Retry, Timer, later};
 use amid_core::manifest::{
     Gate, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll as Rolling, Seconds, Strategy,
     Suspend,
@@ -30,7 +30,7 @@ use amid_core::model::{
 };
 use amid_core::observe::{Desired, GateFact, ImageFact, Leftover, Observed, Stray};
 use amid_core::reason::Failure;
-use amid_core::step::{Failed, Roll, Step, effective};
+use amid_core::step::{Failed, RevertWay, Roll, Step, effective};
 use jiff::{SignedDuration, Timestamp};
 
 /// A world in words.
@@ -60,7 +60,10 @@ pub fn told(words: &str) -> Vec<String> {
     for step in &plan.steps {
         lines.push(match step {
             Step::Apply(apply) => format!("{} {}: {}", apply.kind.label(), apply.key, apply.reason),
-            Step::Revert(revert) => format!("revert: {}", revert.reason),
+            Step::Revert(revert) => match revert.way {
+                RevertWay::Push => format!("revert: {}", revert.reason),
+                RevertWay::PullRequest => format!("propose: {}", revert.reason),
+            },
         });
     }
     lines.extend(plan.state.iter().map(|state| format!("now: {state}")));
@@ -277,6 +280,17 @@ impl Case {
                 },
                 noon(),
             ),
+            ["proposed"] => self.history.record(
+                &Event::RevertProposed {
+                    answers: commit(),
+                    proposed: Proposed {
+                        branch: "amid/revert-web".to_owned(),
+                        link: Some("https://forge/pulls/7".to_owned()),
+                        problem: None,
+                    },
+                },
+                noon(),
+            ),
             ["by", "command"] => {
                 self.history.suspended = Some(("Black Friday".to_owned(), None));
             }
@@ -307,6 +321,7 @@ impl Case {
             match *word {
                 "canary" => manifest.roll.canary = rest.next().unwrap().parse().unwrap(),
                 "recreate" => manifest.roll.strategy = Strategy::Recreate,
+                "pull" => manifest.on_failure = OnFailure::PullRequest,
                 "hold" => manifest.on_failure = OnFailure::Hold,
                 "gate" => {
                     manifest.gate = Some(Gate {

@@ -68,7 +68,10 @@ impl World {
                 m.roll.strategy = self.rng.pick(&[Strategy::SideBySide, Strategy::Recreate]);
             }
             9 => m.revision = Some(m.revision.unwrap_or(0) + 1),
-            10 => m.on_failure = self.rng.pick(&[OnFailure::Revert, OnFailure::Hold]),
+            10 => {
+                let ways = [OnFailure::Revert, OnFailure::PullRequest, OnFailure::Hold];
+                m.on_failure = self.rng.pick(&ways);
+            }
             _ => {
                 // `git revert`, or an older state brought back.
                 let n = self.rng.below(self.launches.len() as u32) as usize;

@@ -15,14 +15,14 @@ pub mod terraform;
 use std::collections::BTreeMap;
 
 use amid_core::decide::{Plan, decide, requirements};
-use amid_core::history::{AppHistory, Event, back_off, later};
+use amid_core::history::{AppHistory, Event, Proposed, back_off, later};
 use amid_core::manifest::{
     Gate, Health, HealthKind, Manifest, OnDrift, OnFailure, Roll, Seconds, Strategy,
 };
 use amid_core::model::{AmiId, AppName, CommitId, Made, ReleaseKey, Settings};
 use amid_core::observe::{Desired, GateFact, ImageFact, Leftover, Observed, Stray};
 use amid_core::reason::Reason;
-use amid_core::step::{Apply, Revert, Step};
+use amid_core::step::{Apply, Revert, RevertWay, Step};
 use jiff::{SignedDuration, Timestamp};
 
 use aws::{Aws, Quality};
@@ -55,6 +55,8 @@ pub struct World {
     attempts: u32,
     /// Somebody protects the branch.
     protected: bool,
+    /// What a pull request goes back to, until a person merges it.
+    waiting: Option<Settings>,
     code: u32,
     /// What the app's gate would say.
     gate_open: bool,
@@ -117,7 +119,12 @@ impl World {
                 bake: Seconds(rng.pick(&[0, 60, 120])),
                 drain: Seconds(60),
             },
-            on_failure: rng.pick(&[OnFailure::Revert, OnFailure::Revert, OnFailure::Hold]),
+            on_failure: rng.pick(&[
+                OnFailure::Revert,
+                OnFailure::Revert,
+                OnFailure::PullRequest,
+                OnFailure::Hold,
+            ]),
             on_drift: rng.pick(&[OnDrift::Heal, OnDrift::Heal, OnDrift::Report]),
             gate: rng.chance(20).then(|| Gate {
                 url: "http://gate/".to_owned(),
@@ -148,6 +155,7 @@ impl World {
             journal: Vec::new(),
             attempts: 0,
             protected: false,
+            waiting: None,
             code: 0,
             gate_open: true,
             calm: false,
@@ -194,6 +202,14 @@ impl World {
     pub fn person(&mut self, plan: &Plan) {
         for reason in &plan.held {
             match reason {
+                // "merge the pull request".
+                Reason::RevertProposed { .. } => {
+                    let to = self.waiting.take();
+                    if let Some(older) = to.and_then(|to| self.launches.get(&to)).cloned() {
+                        launch_fields(&mut self.manifest, &older);
+                        self.commit();
+                    }
+                }
                 // "… or try it again with `amid restart`": it was the weather.
                 Reason::ReleaseFailed { .. } if self.quality() == Quality::Good && self.calm => {
                     self.commit();
@@ -527,6 +543,24 @@ impl World {
 
     /// Writes the revert commit.
     fn revert(&mut self, revert: &Revert) -> bool {
+        if revert.way == RevertWay::PullRequest {
+            if self.history.proposed.contains_key(&revert.answers) {
+                self.laws
+                    .broken("a second pull request for one revert".to_owned());
+                return false;
+            }
+            self.note(|| "a pull request is opened".to_owned());
+            self.waiting = Some(revert.to.clone());
+            self.record(Event::RevertProposed {
+                answers: revert.answers.clone(),
+                proposed: Proposed {
+                    branch: "revert".to_owned(),
+                    link: None,
+                    problem: None,
+                },
+            });
+            return true;
+        }
         if self.protected {
             self.note(|| "the revert is refused".to_owned());
             self.record(Event::RevertRefused {

@@ -55,7 +55,7 @@ fn all_mistakes_of_a_file_are_reported_with_their_places() {
             "desired/a.json:5:40: `roll.canary`: 9 is more than `max_size`: 2",
             "desired/a.json:5:43: unknown field `bak` in `roll`, did you mean `bake`?",
             "desired/a.json:5:65: `roll.drain`: `5 minutes` is not a duration: write `90s`, `10m` or `1h30m`",
-            "desired/a.json:6:17: `on_failure`: expected `revert` or `hold`, found null: a field without a value is left out",
+            "desired/a.json:6:17: `on_failure`: expected `revert` or `pull_request` or `hold`, found null: a field without a value is left out",
         ]
     );
     let fields: Vec<Option<&str>> = problems.iter().map(|p| p.field.as_deref()).collect();
