@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Debian root file systems to try things in, without a virtual machine. Sourced
 # after lib.sh. Needs root; everything that is mounted goes with the script.
+# shellcheck disable=SC2154
 
 chroots=$(mktemp -d "${TMPDIR:-/tmp}/amid-chroot.XXXXXX")
 
@@ -71,11 +72,11 @@ debian_archive() {
     mkdir -p "$cache/images/debs"
     rm -f "$cache"/images/bookworm-*.tar
     folder=$chroots/bootstrap
-    debootstrap --variant=minbase --cache-dir="$cache/images/debs" bookworm "$folder" >"$chroots/bootstrap.log" 2>&1 &&
-      vendor_image "$folder" >>"$chroots/bootstrap.log" 2>&1 || {
+    if ! { debootstrap --variant=minbase --cache-dir="$cache/images/debs" bookworm "$folder" && vendor_image "$folder"; } \
+      >"$chroots/bootstrap.log" 2>&1; then
       tail -n 20 "$chroots/bootstrap.log" >&2
       die "Debian 12 could not be bootstrapped"
-    }
+    fi
     tar -C "$folder" --one-file-system -cf "$archive.new" .
     mv "$archive.new" "$archive"
     rm -rf --one-file-system "$folder"

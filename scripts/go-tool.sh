@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Builds a tool from its module under tools/. Sourced after lib.sh.
+# shellcheck disable=SC2154
 
 # go_tool NAME PACKAGE [LDFLAGS]: prints where the built program lies. The name
 # of the file carries what it was built from, so a changed pin is a new program.

@@ -27,9 +27,13 @@ fi
 
 # shellcheck source=scripts/chroot.sh
 source "$root/scripts/chroot.sh"
+# shellcheck source=scripts/boot-image.sh
+source "$root/scripts/boot-image.sh"
 # shellcheck source=scripts/image-faults.sh
 source "$root/scripts/image-faults.sh"
+trap 'halt_guest; stop_api; remove_chroots' EXIT
 chroot_needs
+boot_needs
 write_cached_apt
 commit=$(git rev-parse HEAD)
 base_ami=ami-0123456789abcdef0
@@ -72,7 +76,7 @@ check_templates() {
 }
 
 check_scripts() {
-  local script scripts=() missing=0
+  local script scripts=()
   while IFS= read -r script; do
     case $(head -n 1 "$script") in
       '#!'*bash | '#!'*/sh | '# shellcheck shell='*) scripts+=("$script") ;;
@@ -80,8 +84,14 @@ check_scripts() {
     esac
   done < <(git ls-files --cached --others --exclude-standard packer packaging | grep -vE '\.(hcl|yaml|md|service|deb|conf)$')
   check "shellcheck has no complaint about ${#scripts[@]} scripts" shellcheck -x "${scripts[@]}"
-  for script in "${scripts[@]}"; do [[ -x $script || $script == */lib.sh ]] || { say "not executable: $script"; missing=1; }; done
-  check "scripts are executable" test "$missing" = 0
+  check "scripts are executable" all_executable "${scripts[@]}"
+}
+
+all_executable() {
+  local script
+  for script; do
+    [[ -x $script || $script == */lib.sh ]] || { echo "not executable: $script"; return 1; }
+  done
 }
 
 # --- Provisioning ---
@@ -160,5 +170,8 @@ check "with all mistakes undone the suite is green" suite
 for kind in base app; do
   check "$kind: the boot suite can be read" in_chroot "$folder" goss --gossfile "/usr/share/amid/goss/$kind/boot.yaml" render
 done
+unmount_chroot "$folder"
+start_api
+check_boot "$folder"
 
 summary

@@ -17,6 +17,7 @@ install_vendor_packages
 apt autoremove --purge
 
 install -o root -g root -m 0755 "$stage/bin/goss" /usr/local/bin/goss
+system_user amid-health
 install_files base
 install_suites base
 
