@@ -57,7 +57,7 @@ vendor_image() {
     set -e
     apt-get update -qq
     apt-get install -qq -y --no-install-recommends "$@"
-  ' - "${vendor_packages[@]}"
+  ' - "${vendor_packages[@]}" || return 1
   rm -f "$folder/usr/sbin/policy-rc.d"
   unmount_chroot "$folder"
   ln -sfn ../run/systemd/resolve/stub-resolv.conf "$folder/etc/resolv.conf"

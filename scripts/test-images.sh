@@ -29,6 +29,8 @@ fi
 source "$root/scripts/chroot.sh"
 # shellcheck source=scripts/boot-image.sh
 source "$root/scripts/boot-image.sh"
+# shellcheck source=scripts/seal-image.sh
+source "$root/scripts/seal-image.sh"
 # shellcheck source=scripts/image-faults.sh
 source "$root/scripts/image-faults.sh"
 trap 'halt_guest; stop_api; remove_chroots' EXIT
@@ -36,7 +38,7 @@ chroot_needs
 boot_needs
 write_cached_apt
 commit=$(git rev-parse HEAD)
-base_ami=ami-0123456789abcdef0
+base_ami="ami-0123456789abcdef0"
 
 todo=${TODO:-}
 if [[ -z $todo ]]; then
@@ -172,6 +174,7 @@ for kind in base app; do
 done
 unmount_chroot "$folder"
 start_api
+check_seal
 check_boot "$folder"
 
 summary
