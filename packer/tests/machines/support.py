@@ -33,6 +33,8 @@ class Metadata:
     def __init__(self, values):
         self.values = {"placement/region": "us-east-1", "placement/availability-zone": "us-east-1a", **values}
         values = self.values
+        # Released with every answer, so that a test can wait until it was asked.
+        asked = self.asked = threading.Semaphore(0)
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_PUT(self):
@@ -41,10 +43,13 @@ class Metadata:
             def do_GET(self):
                 path = self.path.removeprefix("/latest/meta-data/")
                 if self.headers.get("X-aws-ec2-metadata-token") != "a-token":
-                    return self.reply(401, "no token")
+                    self.reply(401, "no token")
+                    return
                 if path not in values:
-                    return self.reply(404, "")
-                return self.reply(200, values[path])
+                    self.reply(404, "")
+                else:
+                    self.reply(200, values[path])
+                asked.release()
 
             def reply(self, status, text):
                 self.send_response(status)
