@@ -25,8 +25,8 @@ locals {
 
   state_objects = flatten([
     for prefix in var.app_prefixes : [
-      "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}*/terraform.tfstate",
-      "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}*/terraform.tfstate.tflock",
+      "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}${var.app_units}/terraform.tfstate",
+      "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}${var.app_units}/terraform.tfstate.tflock",
     ]
   ])
 }
@@ -148,12 +148,12 @@ data "aws_iam_policy_document" "apply" {
   }
 
   dynamic "statement" {
-    for_each = length(var.instance_role_arns) == 0 ? [] : [var.instance_role_arns]
+    for_each = length(var.instance_role_names) == 0 ? [] : [var.instance_role_names]
 
     content {
       sid       = "HandOnRoles"
       actions   = ["iam:PassRole"]
-      resources = statement.value
+      resources = [for name in statement.value : "arn:${local.partition}:iam::${local.account}:role/${name}"]
 
       condition {
         test     = "StringEquals"

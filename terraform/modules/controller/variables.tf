@@ -112,20 +112,32 @@ variable "app_prefixes" {
   }
 }
 
+variable "app_units" {
+  description = "What the folders of apps' units look like below a prefix, `*` for any text: only their states may be written. `*/app` is `live/prod/todo/app`, and not `live/prod/network`."
+  type        = string
+  default     = "*/app"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9*/_-]*[a-z0-9_-]$", var.app_units))
+    error_message = "`app_units` does not end with `*` or `/`: it says how such a folder is called."
+  }
+}
+
 variable "state_bucket" {
   description = "Bucket with terraform's states."
   type        = string
 }
 
-variable "instance_role_arns" {
-  description = "Roles that the apps' machines run with: the only ones that amid may hand on."
+variable "instance_role_names" {
+  description = "Roles that the apps' machines run with, `*` for any text: the only ones that amid may hand on. Names, because those units look at this one in turn."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.instance_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/.+$", arn))])
-    error_message = "`instance_role_arns` are ARNs of roles."
+    condition     = alltrue([for name in var.instance_role_names : can(regex("^[a-zA-Z0-9][a-zA-Z0-9_.-]*[*a-zA-Z0-9_.-]*$", name))])
+    error_message = "`instance_role_names` are names of roles, not ARNs, and do not begin with `*`."
   }
 }
 

@@ -42,7 +42,7 @@ variables {
   state_bucket     = "states"
   parameter_prefix = "/prod/amid"
 
-  instance_role_arns = ["arn:aws:iam::123456789012:role/prod-todo"]
+  instance_role_names = ["prod-todo", "prod-mongodb-*-member"]
 
   config = {
     repository = { url = "https://git.example.com/you/infrastructure.git" }
@@ -111,8 +111,8 @@ run "what_it_may_change_is_narrowed_to_its_apps" {
     condition = flatten([
       for statement in data.aws_iam_policy_document.apply.statement : statement.resources if statement.sid == "WriteState"
       ]) == [
-      "arn:aws:s3:::states/prod/*/terraform.tfstate",
-      "arn:aws:s3:::states/prod/*/terraform.tfstate.tflock",
+      "arn:aws:s3:::states/prod/*/app/terraform.tfstate",
+      "arn:aws:s3:::states/prod/*/app/terraform.tfstate.tflock",
     ]
     error_message = "It writes states of its apps and their locks."
   }
@@ -120,7 +120,7 @@ run "what_it_may_change_is_narrowed_to_its_apps" {
   assert {
     condition = toset(flatten([
       for statement in data.aws_iam_policy_document.apply.statement : statement.resources if statement.sid == "HandOnRoles"
-    ])) == toset(var.instance_role_arns)
+    ])) == toset(["arn:aws:iam::123456789012:role/prod-todo", "arn:aws:iam::123456789012:role/prod-mongodb-*-member"])
     error_message = "It hands on the named roles and no others."
   }
 }
@@ -295,4 +295,14 @@ run "a_prefix_that_would_cover_too_much_is_refused" {
   }
 
   expect_failures = [var.app_prefixes]
+}
+
+run "all_roles_at_once_are_refused" {
+  command = plan
+
+  variables {
+    instance_role_names = ["*"]
+  }
+
+  expect_failures = [var.instance_role_names]
 }
