@@ -8,6 +8,16 @@ output "subnet_ids" {
   value       = [for zone in var.zones : aws_subnet.public[zone].id]
 }
 
+output "private_subnet_ids" {
+  description = "Ids of the private subnets, in the order of the zones. Empty without private subnets."
+  value       = [for zone in var.zones : aws_subnet.private[zone].id if var.private_subnets]
+}
+
+output "cidr_block" {
+  description = "Addresses of the network."
+  value       = aws_vpc.main.cidr_block
+}
+
 output "balancer_security_group_id" {
   description = "Security group for load balancers."
   value       = aws_security_group.balancer.id

@@ -30,6 +30,30 @@ variable "zones" {
   }
 }
 
+variable "private_subnets" {
+  description = "Whether each zone has a private subnet too. Then at most 8 zones."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.private_subnets || length(var.zones) <= 8
+    error_message = "With private subnets there are at most 8 zones: each takes two of the 16 parts of `cidr_block`."
+  }
+}
+
+variable "nat_gateways" {
+  description = "How the private subnets reach the internet: `none`, `one` NAT gateway for all (cheap; its zone is a single point of failure), or one in `each_zone`."
+  type        = string
+  default     = "none"
+  nullable    = false
+
+  validation {
+    condition     = contains(["none", "one", "each_zone"], var.nat_gateways)
+    error_message = "`nat_gateways` is `none`, `one` or `each_zone`."
+  }
+}
+
 variable "app_port" {
   description = "Port that the apps listen on. The balancer alone reaches it."
   type        = number

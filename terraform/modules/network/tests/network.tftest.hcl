@@ -69,3 +69,72 @@ run "a_network_too_small_to_share_out_is_refused" {
 
   expect_failures = [var.cidr_block]
 }
+
+run "without_private_subnets_there_is_nothing_to_pay_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_subnet.private) + length(aws_nat_gateway.main) + length(aws_route_table.private) == 0
+    error_message = "Private subnets and gateways are made on request only."
+  }
+}
+
+run "private_subnets_share_no_address_with_public_ones_and_nothing_there_gets_a_public_one" {
+  variables {
+    private_subnets = true
+    nat_gateways    = "each_zone"
+  }
+
+  assert {
+    condition     = length(distinct(concat([for s in aws_subnet.public : s.cidr_block], [for s in aws_subnet.private : s.cidr_block]))) == 6
+    error_message = "Six subnets, six address ranges."
+  }
+
+  assert {
+    condition     = alltrue([for s in aws_subnet.private : !s.map_public_ip_on_launch])
+    error_message = "A machine in a private subnet has no public address."
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.main) == 3 && length(distinct([for route in aws_route.nat : route.nat_gateway_id])) == 3
+    error_message = "Each zone goes out through a gateway of its own."
+  }
+
+  assert {
+    condition     = length(output.private_subnet_ids) == 3
+    error_message = "All private subnets are handed on."
+  }
+}
+
+run "one_gateway_serves_all_zones" {
+  variables {
+    private_subnets = true
+    nat_gateways    = "one"
+  }
+
+  assert {
+    condition     = keys(aws_nat_gateway.main) == ["us-east-1a"] && length(aws_route.nat) == 3 && alltrue([for route in aws_route.nat : route.nat_gateway_id == aws_nat_gateway.main["us-east-1a"].id])
+    error_message = "The first zone's gateway serves all."
+  }
+}
+
+run "a_private_subnet_without_a_gateway_has_no_way_out" {
+  variables {
+    private_subnets = true
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.main) == 0 && length(aws_route.nat) == 0
+    error_message = "No gateway, no route."
+  }
+}
+
+run "an_unknown_way_out_is_refused" {
+  command = plan
+
+  variables {
+    nat_gateways = "two"
+  }
+
+  expect_failures = [var.nat_gateways]
+}

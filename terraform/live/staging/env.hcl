@@ -1,0 +1,54 @@
+# Staging: everything that differs between this environment and another. The units below are the
+# same everywhere.
+
+locals {
+  name   = "staging"
+  region = "eu-central-1"
+
+  # Terraform refuses every other account: put yours here.
+  account_id = "123456789012"
+
+  # Names of buckets are the world's: choose your own.
+  state_bucket = "amid-staging-terraform-state"
+
+  zones = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+  port  = 8080
+  apps  = ["staging/todo"]
+
+  # Units that others look at.
+  network    = "staging/network"
+  edge       = "staging/todo/edge"
+  controller = "staging/controller"
+
+  tags = {
+    environment = "staging"
+  }
+
+  network_values = {
+    cidr_block      = "10.30.0.0/16"
+    private_subnets = true
+    nat_gateways    = "one"
+  }
+
+  edge_values = {
+    deletion_protection  = false
+    deregistration_delay = 10
+  }
+
+  mongodb_values = {
+    members   = ["a", "b", "c"]
+    volume    = { size = 20, iops = 3000, throughput = 125 }
+    snapshots = { time = "02:30", keep = 3 }
+
+    # Snapshots by member, only while one is restored: see docs/mongodb.md.
+    restore = {}
+  }
+
+  controller_values = {
+    ami           = "ami-00000000000000001"
+    instance_type = "t3.medium"
+    repository    = "https://git.example.com/you/infrastructure.git"
+    branch        = "main"
+    cleanup       = true
+  }
+}
