@@ -20,6 +20,7 @@ mod permits;
 mod process;
 mod record;
 mod result;
+mod state;
 mod tail;
 mod version;
 
@@ -45,6 +46,7 @@ pub use permits::{Permit, Permits, Priority};
 use record::RunDir;
 pub use record::{Ending, Operation};
 use result::applied;
+pub use state::StateObject;
 pub use result::{Applied, Outputs, PlanOptions, Planned, Progress, Unit};
 pub use version::version;
 
