@@ -13,4 +13,5 @@ pub mod manifest;
 pub mod model;
 pub mod observe;
 pub mod reason;
+pub mod retention;
 pub mod step;
