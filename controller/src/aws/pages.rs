@@ -63,7 +63,10 @@ impl Aws {
         let mut token: Option<String> = None;
         let mut seen = HashSet::new();
         for _ in 0..MAX_PAGES {
-            let page = match self.patiently(service, operation, || ask(token.clone())).await {
+            let page = match self
+                .patiently(service, operation, || ask(token.clone()))
+                .await
+            {
                 Ok(answer) => read(answer),
                 Err(error) => return Listing::incomplete(items, format!("{error:#}")),
             };

@@ -180,11 +180,7 @@ impl Aws {
 
     /// Deregisters an image and lets AWS delete its snapshots; each snapshot
     /// that AWS says nothing about is reported as unknown.
-    async fn deregister(
-        &self,
-        ami: &AmiId,
-        snapshots: &[SnapshotId],
-    ) -> anyhow::Result<Performed> {
+    async fn deregister(&self, ami: &AmiId, snapshots: &[SnapshotId]) -> anyhow::Result<Performed> {
         let answer = self
             .ec2
             .deregister_image()

@@ -364,7 +364,10 @@ impl Diff<'_, '_> {
         let read = |id: Option<Oid>| {
             id.map(|id| {
                 let (size, _) = odb.read_header(id)?;
-                ensure!(size <= MAX_LISTING, "The folder `{path}` has too many files");
+                ensure!(
+                    size <= MAX_LISTING,
+                    "The folder `{path}` has too many files"
+                );
                 Ok(odb.read(id)?)
             })
             .transpose()

@@ -46,8 +46,8 @@ pub use permits::{Permit, Permits, Priority};
 use record::RunDir;
 pub use record::{Ending, Operation};
 use result::applied;
-pub use state::StateObject;
 pub use result::{Applied, Outputs, PlanOptions, Planned, Progress, Unit};
+pub use state::StateObject;
 pub use version::version;
 
 /// The longest JSON text that `show` or `output` may give, in bytes.

@@ -136,8 +136,14 @@ mod tests {
             [
                 ("output.releases", None),
                 ("module.app.aws_launch_template.this[\"a\"]", None),
-                ("module.app.aws_launch_template.this[\"a\"]", Some("deposed")),
-                ("module.app.aws_launch_template.this[\"b\"]", Some("tainted")),
+                (
+                    "module.app.aws_launch_template.this[\"a\"]",
+                    Some("deposed")
+                ),
+                (
+                    "module.app.aws_launch_template.this[\"b\"]",
+                    Some("tainted")
+                ),
                 ("data.aws_ami.base", None),
             ]
         );

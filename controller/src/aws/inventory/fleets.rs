@@ -32,7 +32,9 @@ impl Aws {
                     id: fleet.spot_fleet_request_id.unwrap_or_default(),
                 };
                 let config = fleet.spot_fleet_request_config.filter(|_| !ended);
-                let targets = config.map(|config| spot_targets(&config)).unwrap_or_default();
+                let targets = config
+                    .map(|config| spot_targets(&config))
+                    .unwrap_or_default();
                 targets.into_iter().map(move |target| Reference {
                     target,
                     evidence: evidence.clone(),
@@ -53,25 +55,29 @@ impl Aws {
                 .send()
         };
         self.listing("ec2", "DescribeFleets", ask, |answer| {
-            let references = answer.fleets.unwrap_or_default().into_iter().flat_map(|fleet| {
-                use ec2::FleetStateCode as State;
-                let ended = matches!(
-                    fleet.fleet_state,
-                    Some(State::Deleted | State::DeletedTerminatingInstances | State::Failed)
-                );
-                let evidence = Evidence::Fleet {
-                    id: fleet.fleet_id.unwrap_or_default(),
-                };
-                let configs = fleet.launch_template_configs.unwrap_or_default();
-                let targets: Vec<Target> = match ended {
-                    true => Vec::new(),
-                    false => configs.iter().flat_map(fleet_targets).collect(),
-                };
-                targets.into_iter().map(move |target| Reference {
-                    target,
-                    evidence: evidence.clone(),
-                })
-            });
+            let references = answer
+                .fleets
+                .unwrap_or_default()
+                .into_iter()
+                .flat_map(|fleet| {
+                    use ec2::FleetStateCode as State;
+                    let ended = matches!(
+                        fleet.fleet_state,
+                        Some(State::Deleted | State::DeletedTerminatingInstances | State::Failed)
+                    );
+                    let evidence = Evidence::Fleet {
+                        id: fleet.fleet_id.unwrap_or_default(),
+                    };
+                    let configs = fleet.launch_template_configs.unwrap_or_default();
+                    let targets: Vec<Target> = match ended {
+                        true => Vec::new(),
+                        false => configs.iter().flat_map(fleet_targets).collect(),
+                    };
+                    targets.into_iter().map(move |target| Reference {
+                        target,
+                        evidence: evidence.clone(),
+                    })
+                });
             Page::of(references.collect(), answer.next_token)
         })
         .await
@@ -98,7 +104,9 @@ fn fleet_targets(config: &ec2::FleetLaunchTemplateConfig) -> Vec<Target> {
 fn spot_targets(config: &ec2::SpotFleetRequestConfigData) -> Vec<Target> {
     let mut targets = Vec::new();
     for one in config.launch_specifications.iter().flatten() {
-        targets.push(Target::of_image_id(one.image_id.as_deref().unwrap_or_default()));
+        targets.push(Target::of_image_id(
+            one.image_id.as_deref().unwrap_or_default(),
+        ));
         let devices = one.block_device_mappings.iter().flatten();
         let snapshots = devices.filter_map(|device| device.ebs.as_ref()?.snapshot_id.clone());
         targets.extend(snapshots.map(|id| Target::Snapshot(SnapshotId(id))));

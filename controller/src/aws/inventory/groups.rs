@@ -110,8 +110,11 @@ impl Aws {
                 );
                 all.items
                     .extend(to.into_iter().map(|(_, target)| reference(target, false)));
-                all.items
-                    .extend(launches.iter().map(|target| reference(target.clone(), true)));
+                all.items.extend(
+                    launches
+                        .iter()
+                        .map(|target| reference(target.clone(), true)),
+                );
             }
         }
         all
@@ -237,10 +240,7 @@ fn parts(
         return all;
     };
     if let Some(base) = &policy.launch_template_specification {
-        all.push((
-            "mixed instances policy".to_owned(),
-            of_specification(base),
-        ));
+        all.push(("mixed instances policy".to_owned(), of_specification(base)));
     }
     for (at, one) in policy.overrides.iter().flatten().enumerate() {
         let part = match &one.instance_type {

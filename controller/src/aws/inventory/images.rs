@@ -79,7 +79,9 @@ impl Aws {
                 .attribute(ec2::ImageAttributeName::LaunchPermission)
                 .send()
         };
-        let answer = self.patiently("ec2", "DescribeImageAttribute", send).await?;
+        let answer = self
+            .patiently("ec2", "DescribeImageAttribute", send)
+            .await?;
         answer
             .launch_permissions
             .unwrap_or_default()
@@ -238,18 +240,9 @@ fn kinds() -> Vec<ec2::ResourceTypeRequest> {
             .set_option_values(Some(values))
             .build()
     };
-    let living = [
-        "pending",
-        "running",
-        "shutting-down",
-        "stopping",
-        "stopped",
-    ];
+    let living = ["pending", "running", "shutting-down", "stopping", "stopped"];
     [
-        (
-            Kind::Ec2Instance,
-            Some(option(Name::StateName, &living)),
-        ),
+        (Kind::Ec2Instance, Some(option(Name::StateName, &living))),
         (
             Kind::Ec2LaunchTemplate,
             Some(option(Name::VersionDepth, &["10000"])),
@@ -270,7 +263,8 @@ fn kinds() -> Vec<ec2::ResourceTypeRequest> {
 
 fn read_image(image: &ec2::Image) -> Result<Image, String> {
     let id = image.image_id.as_deref().unwrap_or_default();
-    let ami = AmiId::parse(id).map_err(|why| format!("EC2 lists an image whose id is strange: {why}"))?;
+    let ami =
+        AmiId::parse(id).map_err(|why| format!("EC2 lists an image whose id is strange: {why}"))?;
     let state = image
         .state
         .as_ref()

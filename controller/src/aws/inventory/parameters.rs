@@ -100,10 +100,7 @@ impl Aws {
 
     /// The images behind `resolve:ssm:` texts. One that could not be asked for
     /// has no entry.
-    pub(super) async fn resolve(
-        &self,
-        wanted: &BTreeSet<&str>,
-    ) -> BTreeMap<String, Option<AmiId>> {
+    pub(super) async fn resolve(&self, wanted: &BTreeSet<&str>) -> BTreeMap<String, Option<AmiId>> {
         let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
         let mut resolved = BTreeMap::new();
         for ten in wanted.chunks(10) {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use amid_core::retention::{Evidence, Listing, Reference, SnapshotId, Target};
 use aws_sdk_ec2::types as ec2;
 
-use super::super::pages::Page;
 use super::super::Aws;
+use super::super::pages::Page;
 use super::time;
 
 /// One template as the list of templates shows it.
@@ -49,7 +49,11 @@ impl Aws {
                                 latest,
                             },
                         )),
-                        _ => page.strange = Some("EC2 lists a launch template without an id or versions".to_owned()),
+                        _ => {
+                            page.strange = Some(
+                                "EC2 lists a launch template without an id or versions".to_owned(),
+                            )
+                        }
                     }
                 }
                 page

@@ -175,9 +175,8 @@ pub(super) fn fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
 pub(super) fn spot_fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
     let all: Vec<_> = cloud.estate.spot_fleets.iter().collect();
     let page = page(&all, form, "MaxResults", 1_000, |(id, fleet)| {
-        let specification = |image: &String| {
-            Element::node("item", vec![Element::leaf("imageId", &**image)])
-        };
+        let specification =
+            |image: &String| Element::node("item", vec![Element::leaf("imageId", &**image)]);
         let mut config = Element::new("spotFleetRequestConfig");
         config.children.push(Element::node(
             "launchSpecifications",
@@ -221,11 +220,7 @@ fn template_configs(fleet: &Fleet) -> Vec<Element> {
 }
 
 /// A launch template and its version, in either service's spelling.
-pub(super) fn template(
-    name: &str,
-    (id, version): &(String, String),
-    capital: bool,
-) -> Element {
+pub(super) fn template(name: &str, (id, version): &(String, String), capital: bool) -> Element {
     let (id_name, version_name) = match capital {
         true => ("LaunchTemplateId", "Version"),
         false => ("launchTemplateId", "version"),
@@ -263,7 +258,11 @@ pub(super) fn references(cloud: &Cloud, form: &Form) -> Result<Element> {
     };
     let arn = |kind: &str, id: &str| format!("arn:aws:ec2:us-east-1:{ACCOUNT}:{kind}/{id}");
     for instance in cloud.groups.values().flat_map(|group| &group.instances) {
-        add(&instance.image, "ec2:Instance", arn("instance", &instance.id));
+        add(
+            &instance.image,
+            "ec2:Instance",
+            arn("instance", &instance.id),
+        );
     }
     for (id, instance) in &cloud.estate.instances {
         if instance.state != "terminated" {
@@ -298,7 +297,11 @@ pub(super) fn references(cloud: &Cloud, form: &Form) -> Result<Element> {
             ],
         )
     })?;
-    Ok(listing("DescribeImageReferences", "imageReferenceSet", page))
+    Ok(listing(
+        "DescribeImageReferences",
+        "imageReferenceSet",
+        page,
+    ))
 }
 
 /// `DescribeParameters` and `GetParameters`, in JSON.

@@ -74,7 +74,11 @@ fn image_element(cloud: &Cloud, id: &str, image: &Image) -> Element {
         element.set("sourceImageId", &**source);
         element.set("sourceImageRegion", "us-east-1");
     }
-    let protection = if details.protected { "enabled" } else { "disabled" };
+    let protection = if details.protected {
+        "enabled"
+    } else {
+        "disabled"
+    };
     element.set("deregistrationProtection", protection);
     let devices = details.snapshots.iter().enumerate().map(|(at, snapshot)| {
         let bytes = cloud.estate.snapshots.get(snapshot).map_or(0, |s| s.bytes);
