@@ -44,6 +44,8 @@ pub struct Config {
     /// next start.
     #[serde(default = "default_grace")]
     pub stop_grace: Seconds,
+    /// How images are cleaned up; not at all without it.
+    pub cleanup: Option<crate::cleanup::Config>,
 }
 
 /// The watched repository.
@@ -211,6 +213,9 @@ impl Config {
                 "`state_dir` is an absolute path, not `{}`",
                 self.state_dir.display()
             );
+        }
+        if let Some(cleanup) = &self.cleanup {
+            cleanup.check()?;
         }
         self.author()?;
         Ok(())

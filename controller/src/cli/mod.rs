@@ -2,6 +2,8 @@
 
 pub mod args;
 pub mod doctor;
+pub mod gc;
+pub mod online;
 pub mod plan;
 pub mod restart;
 pub mod show;

@@ -72,6 +72,8 @@ pub struct Engine {
     pub applies: AtomicUsize,
     /// The newest entries of the journal.
     pub recent: crate::daemon::Recent,
+    /// Cleans images up, where the config says so.
+    pub cleanup: Option<Arc<crate::cleanup::Cleaner>>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }

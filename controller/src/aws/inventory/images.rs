@@ -42,6 +42,42 @@ impl Aws {
         .await
     }
 
+    /// The images with these ids, whoever owns them; those that do not exist
+    /// are left out.
+    pub async fn images_by_id(&self, ids: &[AmiId]) -> Listing<Image> {
+        let mut all = Listing::complete(Vec::new());
+        for some in ids.chunks(100) {
+            // A filter, because an id that does not exist is an error.
+            let filter = ec2::Filter::builder()
+                .name("image-id")
+                .set_values(Some(some.iter().map(ToString::to_string).collect()))
+                .build();
+            let ask = |token| {
+                self.ec2
+                    .describe_images()
+                    .filters(filter.clone())
+                    .include_disabled(true)
+                    .include_deprecated(true)
+                    .max_results(1000)
+                    .set_next_token(token)
+                    .send()
+            };
+            let list = self
+                .listing("ec2", "DescribeImages", ask, |answer| {
+                    Page::of(answer.images.unwrap_or_default(), answer.next_token)
+                })
+                .await;
+            all.incomplete = all.incomplete.or(list.incomplete);
+            for image in list.items {
+                match read_image(&image) {
+                    Ok(image) => all.items.push(image),
+                    Err(why) => all.incomplete = Some(why),
+                }
+            }
+        }
+        all
+    }
+
     /// Every own snapshot. Whom it is shared with is not part of it
     /// ([`Aws::snapshot_sharing`]).
     pub async fn own_snapshots(&self) -> Listing<Snapshot> {
