@@ -5,6 +5,7 @@
 //! them, the next run finds where it stood in AWS itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,14 @@ pub struct Cleaning {
     pub summary: Summary,
     /// What the next run has to know of this one.
     pub memory: Memory,
+}
+
+impl Cleaning {
+    /// The verdict on one image.
+    pub fn image(&self, ami: &AmiId) -> Option<&Verdict> {
+        let found = self.images.binary_search_by(|verdict| verdict.ami.cmp(ami));
+        self.images.get(found.ok()?)
+    }
 }
 
 /// What is to become of one image.
@@ -138,6 +147,43 @@ pub enum ActionKind {
     DeleteSnapshot,
 }
 
+impl ActionKind {
+    /// Every kind, for metrics.
+    pub const ALL: &[Self] = &[
+        Self::Heal,
+        Self::Mark,
+        Self::Deprecate,
+        Self::Disable,
+        Self::Deregister,
+        Self::DeleteSnapshot,
+    ];
+
+    /// For metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Heal => "heal",
+            Self::Mark => "mark",
+            Self::Deprecate => "deprecate",
+            Self::Disable => "disable",
+            Self::Deregister => "deregister",
+            Self::DeleteSnapshot => "delete_snapshot",
+        }
+    }
+}
+
+impl fmt::Display for ActionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Heal => "brought back",
+            Self::Mark => "marked as stale",
+            Self::Deprecate => "deprecated",
+            Self::Disable => "disabled",
+            Self::Deregister => "deregistered with its snapshots",
+            Self::DeleteSnapshot => "deleted",
+        })
+    }
+}
+
 /// One request to AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
@@ -185,7 +231,8 @@ pub enum Call {
         /// Which.
         permissions: BTreeSet<Permission>,
     },
-    /// `DeregisterImage` with `DeleteAssociatedSnapshots`.
+    /// `DeregisterImage`, with `DeleteAssociatedSnapshots` where `snapshots`
+    /// names some. Where it names none, one of the image's has to stay.
     Deregister {
         /// The image.
         ami: AmiId,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::marks::TAG_VALUE;
 use super::span::Span;
 use crate::model::AppName;
 
@@ -54,6 +55,43 @@ impl Default for Policy {
             breakers: Breakers::default(),
             price_per_gib_month: 0.05,
         }
+    }
+}
+
+impl Policy {
+    /// Everything in it that cannot be meant, as sentences.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.controller.is_empty() || self.controller.len() > TAG_VALUE {
+            problems.push(format!(
+                "`controller` has 1 to {TAG_VALUE} characters: it becomes the value of a tag"
+            ));
+        }
+        for (n, claim) in self.claims.iter().enumerate() {
+            if claim.name.is_none() && claim.tags.is_empty() {
+                problems.push(format!(
+                    "`claims[{n}]` names neither `name` nor `tags`, so it claims nothing"
+                ));
+            }
+        }
+        let price = self.price_per_gib_month;
+        if !price.is_finite() || price < 0.0 {
+            problems.push(format!("`price_per_gib_month` is no price: {price}"));
+        }
+        let breakers = &self.breakers;
+        for (name, percent) in [
+            ("max_family_percent", breakers.max_family_percent),
+            ("max_percent", breakers.max_percent),
+            (
+                "fewer_references_percent",
+                breakers.fewer_references_percent,
+            ),
+        ] {
+            if percent > 100 {
+                problems.push(format!("`breakers.{name}` is more than 100: {percent}"));
+            }
+        }
+        problems
     }
 }
 
