@@ -218,7 +218,10 @@ pub async fn run(engine: &Arc<Engine>, cleaner: &Cleaner, by_hand: bool) -> Run 
         let Some(place) = engine.places.get(index) else {
             continue;
         };
-        one(engine, cleaner, &place.aws, inventory, head, &clock, &mut run).await;
+        one(
+            engine, cleaner, &place.aws, inventory, head, &clock, &mut run,
+        )
+        .await;
     }
     run.ended = engine.now();
     engine.metrics.cleanup().run(&run);
@@ -273,8 +276,7 @@ async fn one(
         }
         None
     };
-    let performed =
-        perform::perform(aws, &cleaning.actions, &cleaner.pace, clock, &halt).await;
+    let performed = perform::perform(aws, &cleaning.actions, &cleaner.pace, clock, &halt).await;
     let freed = bytes_of(inventory, &performed.deleted);
     engine
         .metrics

@@ -23,10 +23,7 @@ pub(super) fn lists(
     branch: &str,
 ) -> BTreeMap<Source, Listing<Reference>> {
     let mut lists = BTreeMap::new();
-    lists.insert(
-        Source::History,
-        or_incomplete(history(mirror, accepted)),
-    );
+    lists.insert(Source::History, or_incomplete(history(mirror, accepted)));
     match mirror.fetch_refs() {
         Ok(refs) => {
             let (tags, branches): (Vec<Ref>, Vec<Ref>) =
@@ -99,12 +96,14 @@ fn branch_heads(
     branches.sort_by_key(|one| (one.name != branch, std::cmp::Reverse(one.time)));
     let mut told = Told::default();
     // What is acted on now counts, whatever the remote's branch says since.
-    let mut references = named(mirror, accepted, &mut told, |commit, path| Evidence::Branch {
-        branch: branch.to_owned(),
-        accepted: true,
-        commit,
-        committed: None,
-        path,
+    let mut references = named(mirror, accepted, &mut told, |commit, path| {
+        Evidence::Branch {
+            branch: branch.to_owned(),
+            accepted: true,
+            commit,
+            committed: None,
+            path,
+        }
     })?;
     for one in branches {
         let is_accepted = one.name == branch;

@@ -115,7 +115,9 @@ pub(super) async fn perform(
                 if failures >= FAILURES {
                     performed.stopped = Some((
                         "failed",
-                        format!("{FAILURES} actions failed one after the other, the last one: {why}"),
+                        format!(
+                            "{FAILURES} actions failed one after the other, the last one: {why}"
+                        ),
                     ));
                     return performed;
                 }

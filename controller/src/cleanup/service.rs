@@ -89,9 +89,9 @@ impl Handle {
     pub async fn order(&self, order: Order) -> Result<String, String> {
         let orders = self.orders.as_ref().ok_or_else(not_configured)?;
         let (back, answer) = oneshot::channel();
-        orders
-            .try_send((order, back))
-            .map_err(|_| "clean-up has too many orders waiting, try again in a moment".to_owned())?;
+        orders.try_send((order, back)).map_err(|_| {
+            "clean-up has too many orders waiting, try again in a moment".to_owned()
+        })?;
         answer
             .await
             .unwrap_or_else(|_| Err("the daemon is stopping".to_owned()))

@@ -108,7 +108,9 @@ fn unknown_sharing(
     let leaving: BTreeSet<&AmiId> = cleaning
         .images
         .iter()
-        .filter(|verdict| verdict.stage == Stage::Disabled || verdict.action == Some(ActionKind::Deregister))
+        .filter(|verdict| {
+            verdict.stage == Stage::Disabled || verdict.action == Some(ActionKind::Deregister)
+        })
         .filter(|verdict| verdict.keeps.is_empty())
         .map(|verdict| &verdict.ami)
         .collect();
@@ -127,9 +129,10 @@ fn unknown_sharing(
 /// Whether anything that waits for the second opinion would be disabled or
 /// deleted.
 fn takes_use_away(cleaning: &Cleaning) -> bool {
-    let images = cleaning.images.iter().any(|verdict| {
-        verdict.stage >= Stage::Deprecated && cleaning.ask.contains(&verdict.ami)
-    });
+    let images = cleaning
+        .images
+        .iter()
+        .any(|verdict| verdict.stage >= Stage::Deprecated && cleaning.ask.contains(&verdict.ami));
     images
         || cleaning
             .snapshots

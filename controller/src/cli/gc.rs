@@ -50,12 +50,23 @@ fn place(place: &PlaceReport, out: &mut impl Write) -> std::io::Result<()> {
             writeln!(out, "    {frees}")?;
         }
     }
-    let count = |stage| place.images.iter().filter(|image| image.stage == stage).count();
+    let count = |stage| {
+        place
+            .images
+            .iter()
+            .filter(|image| image.stage == stage)
+            .count()
+    };
     let stages: Vec<String> = Stage::ALL
         .iter()
         .map(|stage| format!("{} {}", count(*stage), stage.label()))
         .collect();
-    writeln!(out, "  images {}: {}", place.images.len(), stages.join(", "))?;
+    writeln!(
+        out,
+        "  images {}: {}",
+        place.images.len(),
+        stages.join(", ")
+    )?;
     let protected: Vec<String> = place
         .summary
         .protected
@@ -83,7 +94,7 @@ fn place(place: &PlaceReport, out: &mut impl Write) -> std::io::Result<()> {
     if rows.is_empty() {
         return writeln!(out, "  nothing is on its way out");
     }
-    let width = |text: fn(&Row<'_>) -> &str| {
+    let width = |text: for<'r> fn(&'r Row<'_>) -> &'r str| {
         let longest = rows.iter().map(|row| text(row).chars().count()).max();
         longest.unwrap_or(0).min(40)
     };

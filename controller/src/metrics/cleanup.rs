@@ -193,7 +193,10 @@ impl CleanupMetrics {
             let count = protected.get(reason).copied().unwrap_or(0);
             self.protected.with_label_values(&[reason]).set(count);
         }
-        let bytes = places.values().map(|figures| figures.waiting_bytes).sum::<u64>();
+        let bytes = places
+            .values()
+            .map(|figures| figures.waiting_bytes)
+            .sum::<u64>();
         self.waiting_bytes
             .set(i64::try_from(bytes).unwrap_or(i64::MAX));
         let cost = places.values().map(|figures| figures.waiting_cost).sum();
