@@ -137,15 +137,35 @@ impl Aws {
                 ))
                 .build();
         }
+        Self::of(&config, count)
+    }
+
+    fn of(config: &aws_config::SdkConfig, count: Counter) -> Self {
         Self {
-            autoscaling: aws_sdk_autoscaling::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            rbin: aws_sdk_rbin::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
+            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            rbin: aws_sdk_rbin::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
             count,
         }
+    }
+
+    /// Clients of a loopback endpoint that never retry by themselves: a test
+    /// wants to see each answer.
+    #[cfg(test)]
+    pub(crate) fn on(endpoint: &str) -> Self {
+        use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Self::of(&config, Counter::none())
     }
 
     /// The account that the credentials are of.

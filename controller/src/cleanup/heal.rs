@@ -16,6 +16,9 @@ use crate::aws::{Aws, is_throttled};
 
 /// How often a request is tried again when AWS wants fewer of them.
 const PATIENCE: u32 = 5;
+/// Between two tries, longer each time.
+const WAIT: std::time::Duration =
+    std::time::Duration::from_millis(if cfg!(test) { 5 } else { 500 });
 
 /// What AWS says of an image that a manifest names.
 #[derive(Clone, Debug)]
@@ -90,7 +93,10 @@ pub async fn heal(
         loop {
             pace.turn().await;
             match aws.perform(call).await {
-                Err(error) if is_throttled(&error) && tries < PATIENCE => tries += 1,
+                Err(error) if is_throttled(&error) && tries < PATIENCE => {
+                    tries += 1;
+                    tokio::time::sleep(WAIT * tries).await;
+                }
                 other => {
                     other.with_context(|| format!("Failed to bring {ami} back"))?;
                     break;

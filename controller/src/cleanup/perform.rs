@@ -22,6 +22,8 @@ use crate::fault;
 const PATIENCE: u32 = 6;
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The shortest wait before a request is tried again.
+const SHORTEST_WAIT: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 500 });
 /// Actions that fail one after the other before the run ends: something is
 /// wrong with all of them then.
 const FAILURES: u32 = 3;
@@ -141,7 +143,7 @@ async fn one(
     performed: &mut Performed,
 ) -> Ended {
     for call in &action.calls {
-        let mut wait = pace.between.max(Duration::from_millis(200));
+        let mut wait = pace.between.max(SHORTEST_WAIT);
         let mut tries = 0;
         let result = loop {
             if let Some((label, why)) = halt() {
