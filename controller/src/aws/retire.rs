@@ -179,13 +179,14 @@ impl Aws {
     }
 
     /// Deregisters an image and lets AWS delete its snapshots; each snapshot
-    /// that AWS says nothing about is reported as unknown.
+    /// that AWS says nothing about is reported as unknown. AWS deletes all or
+    /// none of them: where none is named, some have to stay.
     async fn deregister(&self, ami: &AmiId, snapshots: &[SnapshotId]) -> anyhow::Result<Performed> {
         let answer = self
             .ec2
             .deregister_image()
             .image_id(ami.as_str())
-            .delete_associated_snapshots(true)
+            .delete_associated_snapshots(!snapshots.is_empty())
             .send()
             .await;
         let results = match self.counted("ec2", "DeregisterImage", answer) {

@@ -289,13 +289,18 @@ async fn a_fleet_that_is_over_and_a_terminated_instance_keep_nothing() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_does_not_exist_lets_the_run_only_report() {
+async fn a_parameter_that_holds_no_image_lets_the_run_only_report() {
     let world = World::new(|cloud| {
-        template(cloud, "t", "resolve:ssm:/gone");
+        template(cloud, "t", "resolve:ssm:/golden");
+        cloud
+            .estate
+            .parameters
+            .insert("/golden".to_owned(), "soon".to_owned());
     });
     let (cleaning, performed) = world.run().await;
     let labels: Vec<_> = cleaning.blockers.iter().map(|one| one.label()).collect();
-    assert!(performed.done.is_empty(), "{labels:?}");
+    assert_eq!(labels, ["unresolved"]);
+    assert!(performed.done.is_empty());
 }
 
 /// As many requests as there are pages, and ten images in one second opinion.

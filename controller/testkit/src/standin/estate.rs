@@ -325,9 +325,13 @@ pub(super) fn parameters(cloud: &Cloud, action: &str, body: &Bytes) -> Result<Va
             .partition(|name| known.contains_key(&plain(name)));
         let good: Vec<Value> = good
             .into_iter()
-            .map(|name| {
-                let name = plain(name);
-                json!({"Name": name, "Type": "String", "Value": known.get(&name), "Version": 1})
+            .map(|asked| {
+                let name = plain(asked);
+                let mut one = json!({"Name": name, "Type": "String", "Value": known.get(&name), "Version": 1});
+                if let Some(selector) = asked.strip_prefix(&*name).filter(|s| !s.is_empty()) {
+                    one["Selector"] = json!(selector);
+                }
+                one
             })
             .collect();
         return Ok(json!({ "Parameters": good, "InvalidParameters": bad }));
