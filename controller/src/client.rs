@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use url::form_urlencoded;
 
+use crate::cleanup::Report;
 use crate::status::{Command, Status};
 
 /// The largest answer, in bytes: thousands of apps fit.
@@ -130,6 +131,59 @@ impl Client {
             .ask(Question {
                 method: Method::POST,
                 path,
+                query,
+                time: COMMAND_TIME,
+            })
+            .await?;
+        match answer.get("ok").and_then(Value::as_str) {
+            Some(sentence) => Ok(sentence.to_owned()),
+            None => bail!("The daemon's answer has no `ok`: is it another version of amid?"),
+        }
+    }
+
+    /// What the last run of clean-up came to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::status`], or the daemon's sentence.
+    pub async fn images(&self) -> Result<Report> {
+        self.ask(Question {
+            method: Method::GET,
+            path: "/images",
+            query: Vec::new(),
+            time: PLAN_TIME,
+        })
+        .await
+    }
+
+    /// Everything that keeps an image, or what it waits for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::status`], or the daemon's sentence.
+    pub async fn why(&self, ami: &str) -> Result<Report> {
+        self.ask(Question {
+            method: Method::GET,
+            path: "/why",
+            query: vec![("ami", ami.to_owned())],
+            time: READ_TIME,
+        })
+        .await
+    }
+
+    /// Asks clean-up to `look`, `apply`, `stop` or `start`; the answer is a
+    /// sentence.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::status`], or the daemon's sentence.
+    pub async fn clean_up(&self, what: &str, reason: Option<&str>) -> Result<String> {
+        let mut query = vec![("do", what.to_owned())];
+        query.extend(given("reason", reason));
+        let answer: Value = self
+            .ask(Question {
+                method: Method::POST,
+                path: "/gc",
                 query,
                 time: COMMAND_TIME,
             })

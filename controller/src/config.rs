@@ -50,6 +50,8 @@ pub struct Config {
     /// next start.
     #[serde(default = "default_grace")]
     pub stop_grace: Seconds,
+    /// How images are cleaned up; not at all without it.
+    pub cleanup: Option<crate::cleanup::Config>,
 }
 
 /// The watched repository.
@@ -222,6 +224,9 @@ impl Config {
             forge.check(&self.repository.url)?;
         }
         self.notify.check()?;
+        if let Some(cleanup) = &self.cleanup {
+            cleanup.check()?;
+        }
         self.author()?;
         Ok(())
     }

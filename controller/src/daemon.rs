@@ -16,6 +16,7 @@ use amid_core::history::Event;
 use amid_core::model::AppName;
 
 use crate::aws::{self, Aws};
+use crate::cleanup::{self, Cleaner};
 use crate::config::{Config, Target};
 use crate::forge::Forge;
 use crate::git::{Credentials, Limits, Mirror, Remote};
@@ -86,6 +87,10 @@ pub async fn serve(
     let statuses = config.forge.as_ref().is_some_and(|forge| forge.statuses);
     let notifier = Notifier::new(statuses || !config.notify.receivers.is_empty(), &metrics);
     let runner = Terragrunt::new(tools, store.units());
+    let cleanup = config
+        .cleanup
+        .clone()
+        .map(|config| Arc::new(Cleaner::new(config, store.path())));
     let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
     let socket_path = store.path().join("amid.sock");
     let engine = Arc::new(Engine {
@@ -106,20 +111,23 @@ pub async fn serve(
         recent: Arc::clone(&recent),
         tap: notifier.tap(),
         forge: forge.clone(),
+        cleanup,
         clock,
         config,
     });
+    let images = clean_up(&engine);
 
     let (status, shown) = watch::channel(Arc::new(Status::default()));
     let (commands, asked) = mpsc::channel::<Asked>(16);
     let ending = CancellationToken::new();
     let moved = Moved::new();
-    listen(&engine, &shown, &moved, &ending).await?;
+    listen(&engine, &shown, &images, &moved, &ending).await?;
     let socket = socket::bind(&socket_path).await?;
     let handlers = socket::Handlers {
         status: shown.clone(),
         history: history(&recent),
         plan: plan(&engine),
+        images,
         commands,
     };
     tokio::spawn(socket::serve(socket, handlers, ending.clone()));
@@ -171,6 +179,7 @@ pub async fn serve(
 async fn listen(
     engine: &Arc<Engine>,
     shown: &watch::Receiver<Arc<Status>>,
+    images: &cleanup::Handle,
     moved: &Moved,
     ending: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -185,6 +194,7 @@ async fn listen(
     let alive = moved.clone();
     let state = http::State {
         status: shown.clone(),
+        images: images.clone(),
         metrics: Arc::clone(&engine.metrics),
         alive: Arc::new(move || Liveness {
             ago: alive.ago(),
@@ -239,6 +249,22 @@ async fn listen(
         }
     });
     Ok(())
+}
+
+/// Starts clean-up, where the config asks for it.
+fn clean_up(engine: &Arc<Engine>) -> cleanup::Handle {
+    let Some(cleaner) = &engine.cleanup else {
+        return cleanup::Handle::off();
+    };
+    let (show, shown) = watch::channel(None);
+    let (handle, orders) = cleanup::Handle::new(shown);
+    tokio::spawn(cleanup::serve(
+        Arc::clone(engine),
+        Arc::clone(cleaner),
+        show,
+        orders,
+    ));
+    handle
 }
 
 async fn logged(what: &'static str, serving: impl Future<Output = anyhow::Result<()>>) {

@@ -29,6 +29,8 @@ pub const POINTS: &[&str] = &[
     "outputs-read",
     "ended",
     "swept",
+    "cleanup-before-call",
+    "cleanup-after-call",
 ];
 
 #[cfg(feature = "faults")]

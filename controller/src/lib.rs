@@ -12,6 +12,7 @@
 )]
 
 pub mod aws;
+pub mod cleanup;
 pub mod cli;
 pub mod client;
 pub mod config;

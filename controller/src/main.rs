@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use amid::cli::args::{Cli, ConfigFlag, Output, Verb};
-use amid::cli::{bump, doctor, plan, preview, promote, restart, rollback, show, validate};
+use amid::cli::{
+    bump, doctor, gc, online, plan, preview, promote, restart, rollback, show, validate,
+};
 use amid::client::Client;
 use amid::config::{Config, Environment};
 use amid::status::Command;
@@ -40,7 +42,17 @@ fn main() -> ExitCode {
 fn run(cli: Cli, environment: &Environment) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match cli.verb {
-        Verb::Validate { path } => Ok(exit(validate::validate(&path, &mut out)?)),
+        Verb::Validate {
+            path,
+            online: false,
+            ..
+        } => Ok(exit(validate::validate(&path, &mut out)?)),
+        Verb::Validate { path, config, .. } => {
+            let well = validate::validate(&path, &mut out)?;
+            let config = Config::read(&config.config)?;
+            let online = runtime()?.block_on(online::check(&config, &path, &mut out))?;
+            Ok(exit(well && online))
+        }
         Verb::Schema => {
             let schema = amid_core::manifest::schema();
             writeln!(out, "{}", serde_json::to_string_pretty(&schema)?)?;
@@ -286,6 +298,43 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             let config = Config::read(&config.config)?;
             Ok(exit(doctor::doctor(&config, out).await?))
         }
+        Verb::Gc {
+            now: at_once,
+            apply,
+            stop,
+            start,
+            output,
+            config,
+        } => {
+            let client = client(&config)?;
+            if stop.is_some() || start {
+                let what = if start { "start" } else { "stop" };
+                let said = client.clean_up(what, stop.as_deref()).await?;
+                writeln!(out, "{said}")?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let report = match at_once || apply {
+                true => clean_up(&client, apply).await?,
+                false => client.images().await?,
+            };
+            match output {
+                Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+                Output::Text => gc::report(&report, now(), out)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Why {
+            ami,
+            output,
+            config,
+        } => {
+            let report = client(&config)?.why(&ami).await?;
+            match output {
+                Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+                Output::Text => gc::why(&report, now(), out)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Run { .. } | Verb::Validate { .. } | Verb::Schema | Verb::Completions { .. } => {
             Ok(ExitCode::SUCCESS)
         }
@@ -298,6 +347,28 @@ async fn tell(client: &Client, command: Command, out: &mut impl Write) -> anyhow
     let said = client.command(&command).await?;
     writeln!(out, "{said}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Begins a run of clean-up and waits for its end.
+async fn clean_up(client: &Client, apply: bool) -> anyhow::Result<amid::cleanup::Report> {
+    // Before the first run has ended there is nothing to compare with.
+    let before = client.images().await.ok().map(|report| report.began);
+    let asked = now();
+    client
+        .clean_up(if apply { "apply" } else { "look" }, None)
+        .await?;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        match client.images().await {
+            // A run that was under way already does not count.
+            Ok(report) if Some(report.began) != before && report.began >= asked => {
+                return Ok(report);
+            }
+            Ok(_) => {}
+            Err(error) if before.is_some() => return Err(error),
+            Err(_) => client.status().await.map(drop)?,
+        }
+    }
 }
 
 /// Shows each change of an app until it is as desired, or held.

@@ -17,4 +17,5 @@ pub mod notice;
 pub mod observe;
 pub mod preview;
 pub mod reason;
+pub mod retention;
 pub mod step;

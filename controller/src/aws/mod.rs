@@ -1,12 +1,16 @@
-//! AWS as amid sees it: groups by tag, target health, images, and nothing
-//! that changes anything.
+//! AWS as amid sees it: groups by tag, target health, images, and everything
+//! that names an image.
 //!
 //! SDK types enter and leave here only. Every list is read to its end or the
-//! read fails: half a list of groups would look like groups that are gone.
-//! Changes go through terragrunt, never through this module.
+//! read fails, or says that it did: half a list of groups would look like
+//! groups that are gone. What rolls is changed through terragrunt, never
+//! through this module; only the cleaner changes images, by [`retire`].
 
 mod fleet;
 mod images;
+mod inventory;
+mod pages;
+mod retire;
 mod targets;
 
 use std::fmt;
@@ -19,6 +23,8 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 pub use fleet::{Fleet, Scope};
+pub use inventory::ParameterCache;
+pub use retire::{Performed, SnapshotResult, is_missing, is_throttled};
 pub use targets::TargetStates;
 
 /// The tag that names a group's app.
@@ -36,6 +42,8 @@ pub struct Aws {
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
+    rbin: aws_sdk_rbin::Client,
+    ssm: aws_sdk_ssm::Client,
     sts: aws_sdk_sts::Client,
     count: Counter,
 }
@@ -129,13 +137,35 @@ impl Aws {
                 ))
                 .build();
         }
+        Self::of(&config, count)
+    }
+
+    fn of(config: &aws_config::SdkConfig, count: Counter) -> Self {
         Self {
-            autoscaling: aws_sdk_autoscaling::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
+            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            rbin: aws_sdk_rbin::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
             count,
         }
+    }
+
+    /// Clients of a loopback endpoint that never retry by themselves: a test
+    /// wants to see each answer.
+    #[cfg(test)]
+    pub(crate) fn on(endpoint: &str) -> Self {
+        use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Self::of(&config, Counter::none())
     }
 
     /// The account that the credentials are of.

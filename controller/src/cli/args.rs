@@ -60,6 +60,44 @@ pub enum Verb {
         /// A repository, its folder `desired`, or one manifest
         #[arg(default_value = ".")]
         path: PathBuf,
+        /// Ask AWS too whether each image is there and can be launched; this reads the config
+        #[arg(long)]
+        online: bool,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Show which images are on their way out, what would be done to them, and why
+    Gc {
+        /// Begin a run now and wait for its end
+        #[arg(long)]
+        now: bool,
+        /// The same, and let it act where the config only reports
+        #[arg(long)]
+        apply: bool,
+        /// Throw the kill switch: nothing is changed any more, not even put back
+        #[arg(long, value_name = "REASON", conflicts_with_all = ["now", "apply", "start"])]
+        stop: Option<String>,
+        /// Take `--stop` back
+        #[arg(long, conflicts_with_all = ["now", "apply"])]
+        start: bool,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
+    },
+    /// Show everything that keeps an image, or what it waits for
+    Why {
+        /// The image
+        ami: String,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+        /// Where the config is
+        #[command(flatten)]
+        config: ConfigFlag,
     },
     /// Show what a pass would do now, and why; changes nothing
     ///

@@ -4,6 +4,8 @@ pub mod args;
 pub mod bump;
 mod deliver;
 pub mod doctor;
+pub mod gc;
+pub mod online;
 pub mod plan;
 pub mod preview;
 pub mod promote;

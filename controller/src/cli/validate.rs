@@ -19,6 +19,35 @@ const MAX_BYTES: u64 = 2 << 20;
 ///
 /// When `path` cannot be read, or there is no manifest.
 pub fn validate(path: &Path, out: &mut impl std::io::Write) -> anyhow::Result<bool> {
+    let read = read(path)?;
+    let sources: Vec<Source<'_>> = read
+        .iter()
+        .map(|(path, bytes)| Source { path, bytes })
+        .collect();
+    let parsed = parse(&sources);
+    let mut problems = parsed.problems;
+    let apps = parsed.apps.len();
+    for result in parsed.apps.into_values() {
+        problems.extend(result.err().unwrap_or_default());
+    }
+    for problem in &problems {
+        writeln!(out, "{problem}")?;
+    }
+    let mistakes = problems.len();
+    match mistakes {
+        0 => writeln!(out, "{apps} manifests, no mistakes")?,
+        _ => writeln!(out, "{apps} manifests, mistakes: {mistakes}")?,
+    }
+    Ok(mistakes == 0)
+}
+
+/// Every manifest below `path`: its path from the repository's root and what is
+/// in it.
+///
+/// # Errors
+///
+/// When `path` cannot be read, or there is no manifest.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let (root, files) = find(path)?;
     if files.is_empty() {
         bail!(
@@ -44,25 +73,7 @@ pub fn validate(path: &Path, out: &mut impl std::io::Write) -> anyhow::Result<bo
         };
         read.push((name, bytes));
     }
-    let sources: Vec<Source<'_>> = read
-        .iter()
-        .map(|(path, bytes)| Source { path, bytes })
-        .collect();
-    let parsed = parse(&sources);
-    let mut problems = parsed.problems;
-    let apps = parsed.apps.len();
-    for result in parsed.apps.into_values() {
-        problems.extend(result.err().unwrap_or_default());
-    }
-    for problem in &problems {
-        writeln!(out, "{problem}")?;
-    }
-    let mistakes = problems.len();
-    match mistakes {
-        0 => writeln!(out, "{apps} manifests, no mistakes")?,
-        _ => writeln!(out, "{apps} manifests, mistakes: {mistakes}")?,
-    }
-    Ok(mistakes == 0)
+    Ok(read)
 }
 
 /// The repository's root and the manifests that `path` means.

@@ -87,6 +87,7 @@ impl Mirror {
         tracing::warn!(mirror = %self.dir.display(), "the mirror failed to be read: copying it anew");
         inner.repo = upkeep::replace(&self.dir)?;
         (inner.manifests, inner.changes) = (None, None);
+        inner.window = super::window::Window::default();
         self.health.store(health::REPLACED, Ordering::Release);
         Ok(())
     }

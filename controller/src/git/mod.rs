@@ -15,9 +15,11 @@ mod fetch;
 mod login;
 mod push;
 mod read;
+mod refs;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod window;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -36,6 +38,8 @@ pub use self::error::FetchError;
 pub use self::export::Exported;
 pub use self::push::{Change, Pushed};
 pub use self::read::{ManifestFile, Manifests, Refused};
+pub use self::refs::Ref;
+pub use self::window::{Naming, Version, amis_in};
 pub use git2::Oid;
 
 use self::address::Address;
@@ -136,6 +140,7 @@ struct Inner {
     repo: Repository,
     manifests: Option<(Oid, Arc<Manifests>)>,
     changes: Option<changes::Changes>,
+    window: window::Window,
 }
 
 /// Values of `Mirror::health`. A mirror is replaced at most once in a process's life: if the damage is in the source,
@@ -171,6 +176,7 @@ impl Mirror {
                 repo,
                 manifests: None,
                 changes: None,
+                window: window::Window::default(),
             }),
             exchange: Mutex::new(()),
             stuck: Arc::default(),

@@ -5,6 +5,7 @@
 //! socket, the webhook has a listener of its own. The clock stays outside: the
 //! loop's age is asked of a function that the caller brings.
 
+mod images;
 mod page;
 pub(crate) mod server;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use crate::status::{App, Repository, Status};
 pub struct State {
     /// The snapshot.
     pub status: watch::Receiver<Arc<Status>>,
+    /// What clean-up says of images.
+    pub images: crate::cleanup::Handle,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// How long ago the loop moved.
@@ -71,6 +74,7 @@ fn router(state: State, stop: CancellationToken) -> Router {
         .push(Router::with_path("metrics").get(Scrape(state.metrics)))
         .push(Router::with_path("livez").get(Live(state.alive)))
         .push(Router::with_path("readyz").get(Ready(state.status.clone())))
+        .push(Router::with_path("api/v1/images").get(images::Images(state.images)))
         .push(
             Router::with_path("api/v1/apps")
                 .get(Apps(state.status.clone()))

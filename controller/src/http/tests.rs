@@ -27,6 +27,7 @@ fn state(status: Status, ago: u64) -> State {
     let (_, receiver) = watch::channel(Arc::new(status));
     State {
         status: receiver,
+        images: crate::cleanup::Handle::off(),
         metrics: Arc::new(Metrics::new("0", "0").expect("all names are different")),
         alive: Arc::new(move || Liveness {
             ago: Duration::from_secs(ago),

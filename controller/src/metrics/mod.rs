@@ -8,6 +8,7 @@
 //! users: their number only grows.
 
 mod apps;
+pub mod cleanup;
 pub mod labels;
 mod make;
 pub mod notify;
@@ -57,6 +58,7 @@ pub struct Metrics {
     registry: Registry,
     /// What the series of apps are written from.
     apps: std::sync::Mutex<apps::Apps>,
+    cleanup: cleanup::CleanupMetrics,
 
     apps_not_shown: IntGauge,
     repository_readable: IntGauge,
@@ -217,6 +219,7 @@ impl Metrics {
                 "Maximum number of open file descriptors.",
             )?,
             apps: std::sync::Mutex::default(),
+            cleanup: cleanup::CleanupMetrics::new(&make)?,
             registry: registry.clone(),
         };
         metrics.start_at_zero();
@@ -245,6 +248,11 @@ impl Metrics {
                     .with_label_values(&[step.label(), result.label()]);
             }
         }
+    }
+
+    /// Those of clean-up.
+    pub fn cleanup(&self) -> &cleanup::CleanupMetrics {
+        &self.cleanup
     }
 
     /// One pass over one app ended.

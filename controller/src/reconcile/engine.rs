@@ -73,6 +73,8 @@ pub struct Engine {
     pub tap: crate::notify::Tap,
     /// The forge of the watched repository, for pull requests.
     pub forge: Option<crate::forge::Forge>,
+    /// Cleans images up, where the config says so.
+    pub cleanup: Option<Arc<crate::cleanup::Cleaner>>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }

@@ -99,6 +99,7 @@ pub(super) async fn observe(
     let settings = manifest.settings();
     let is_live = observed.made.values().any(|made| made.settings == settings);
     if !is_live {
+        bring_back(engine, place, manifest).await?;
         observed.image = place
             .aws
             .image(&manifest.ami, &manifest.instance_types)
@@ -113,6 +114,21 @@ pub(super) async fn observe(
         }
     }
     Ok(observed)
+}
+
+/// An image that clean-up has marked comes back before it is looked at: a roll
+/// never begins with one that is on its way out.
+async fn bring_back(engine: &Engine, place: &Place, manifest: &Manifest) -> anyhow::Result<()> {
+    let Some(cleanup) = &engine.cleanup else {
+        return Ok(());
+    };
+    let (controller, pace) = cleanup.for_rolls();
+    let now = engine.now();
+    let healed = crate::cleanup::heal(&place.aws, &manifest.ami, controller, pace, now).await?;
+    if let Some(was) = healed {
+        tracing::warn!(ami = %manifest.ami, "{} is needed again and was brought back: {was}", manifest.ami);
+    }
+    Ok(())
 }
 
 /// Asks target groups and failed launches about the app's groups.
@@ -165,6 +181,19 @@ async fn check_account(place: &Place) -> Result<(), Blind> {
     }
     place.checked.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// The same for clean-up, which has no app to hold.
+///
+/// # Errors
+///
+/// When STS cannot be asked, or the credentials are another account's.
+pub async fn is_right_account(place: &Place) -> anyhow::Result<()> {
+    match check_account(place).await {
+        Ok(()) => Ok(()),
+        Err(Blind::Failed(error)) => Err(error),
+        Err(Blind::Held(reason)) => Err(anyhow::Error::msg(reason.to_string())),
+    }
 }
 
 /// What terraform has: as it was read before, or read now.

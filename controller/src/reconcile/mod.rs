@@ -36,9 +36,10 @@ use crate::reconcile::perform::Performed;
 
 pub use dry::dry_run;
 pub use engine::{Engine, Place, Slot, SlotState, journal_entry};
-pub use look::is_plainly_steady;
+pub use look::{is_plainly_steady, is_right_account};
 pub use measure::{count_aws, span};
 pub use outcome::{ask, reject, withdrawn};
+pub(crate) use perform::export;
 
 /// What a pass came to.
 #[derive(Clone, Debug)]

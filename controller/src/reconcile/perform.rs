@@ -82,7 +82,7 @@ pub(super) async fn apply(
 
 /// Puts the tree of the accepted commit where terragrunt finds it. Says
 /// whether the unit is in it.
-pub(super) async fn export(
+pub(crate) async fn export(
     engine: &Arc<Engine>,
     slot: &Slot,
     accepted: &Accepted,

@@ -8,6 +8,7 @@
 //! [`Command`] for the loop, whose sentence is the answer. A request has no
 //! body: all of it stands in path and query.
 
+mod images;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ pub struct Handlers {
     pub history: History,
     /// The dry run.
     pub plan: Plan,
+    /// Clean-up.
+    pub images: crate::cleanup::Handle,
     /// The way to the loop.
     pub commands: mpsc::Sender<Asked>,
 }
@@ -184,8 +187,8 @@ impl Handlers {
         let path = request.uri().path();
         let method = request.method();
         let expected = match path {
-            "/status" | "/history" | "/plan" => Method::GET,
-            "/reconcile" | "/approve" | "/suspend" | "/resume" => Method::POST,
+            "/status" | "/history" | "/plan" | "/images" | "/why" => Method::GET,
+            "/reconcile" | "/approve" | "/suspend" | "/resume" | "/gc" => Method::POST,
             _ => {
                 let text = format!("this amid knows no `{}`", path.escape_debug());
                 return respond(Err(Refusal(StatusCode::NOT_FOUND, text)));
@@ -230,6 +233,8 @@ impl Handlers {
                     Err(_) => Err(late("looking took more than two minutes, try again")),
                 }
             }
+            "/images" | "/why" => self.images(path, query),
+            "/gc" => self.clean_up(query, uid).await,
             _ => {
                 let user = user::name(uid).await;
                 let command = query::command(path, query, user).map_err(bad)?;

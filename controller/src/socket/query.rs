@@ -72,7 +72,7 @@ impl Query {
             .filter(|value| !value.trim().is_empty())
     }
 
-    fn needed(&self, name: &str) -> Result<&str, String> {
+    pub(super) fn needed(&self, name: &str) -> Result<&str, String> {
         self.get(name).ok_or_else(|| format!("`{name}` is missing"))
     }
 

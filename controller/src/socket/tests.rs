@@ -26,6 +26,7 @@ async fn daemon() -> Daemon {
     }));
     let handlers = Handlers {
         status,
+        images: crate::cleanup::Handle::off(),
         history: Arc::new(|asked| {
             // More than was asked for, to see that it is cut.
             (0..=asked.limit)

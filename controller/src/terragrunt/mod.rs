@@ -20,6 +20,7 @@ mod permits;
 mod process;
 mod record;
 mod result;
+mod state;
 mod tail;
 mod version;
 
@@ -46,6 +47,7 @@ use record::RunDir;
 pub use record::{Ending, Operation};
 use result::applied;
 pub use result::{Applied, Outputs, PlanOptions, Planned, Progress, Unit};
+pub use state::StateObject;
 pub use version::version;
 
 /// The longest JSON text that `show` or `output` may give, in bytes.

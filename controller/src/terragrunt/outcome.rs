@@ -29,7 +29,9 @@ pub(super) fn judge(finished: &Finished) -> Result<(), RunError> {
             (code == Some(Some(0)) || code.is_none() && report.outputs.is_some())
                 && report.completed("apply")
         }
-        Operation::Output | Operation::Show | Operation::Unlock => code == Some(Some(0)),
+        Operation::Output | Operation::Show | Operation::State | Operation::Unlock => {
+            code == Some(Some(0))
+        }
     };
     if done && report.errors().next().is_none() && finished.stopped != Some(Stopped::TooLarge) {
         return Ok(());

@@ -33,6 +33,8 @@ pub enum Operation {
     Output,
     /// `show` of a saved plan.
     Show,
+    /// `state pull`: reads the whole state.
+    State,
     /// `force-unlock`.
     Unlock,
 }

@@ -4,6 +4,8 @@
 //! once. It is deliberately poorer than AWS: no instance is ever pending or draining, nothing scales by
 //! itself. The time comes in as an argument.
 
+pub mod estate;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -35,6 +37,8 @@ pub struct Cloud {
     pub initial_seconds: u32,
     /// The last number that was used in an id.
     pub last_id: u64,
+    /// What else the account holds.
+    pub estate: estate::Estate,
 }
 
 /// An image.
@@ -50,6 +54,9 @@ pub struct Image {
     pub is_healthy: bool,
     /// Why its instances cannot be launched (`CODE - sentence.`); none where they can.
     pub refused: Option<String>,
+    /// The rest.
+    #[serde(default)]
+    pub details: estate::Details,
 }
 
 /// A launch template.
@@ -143,6 +150,7 @@ impl Cloud {
             state: "available".to_owned(),
             is_healthy,
             refused: None,
+            details: estate::Details::default(),
         };
         self.images.insert(id.to_owned(), image);
     }
@@ -248,7 +256,7 @@ impl Cloud {
     }
 
     /// An id like `i-0000000000000002a`, never the same twice.
-    fn next_id(&mut self, prefix: &str) -> String {
+    pub(crate) fn next_id(&mut self, prefix: &str) -> String {
         self.last_id += 1;
         format!("{prefix}-{:017x}", self.last_id)
     }

@@ -67,6 +67,8 @@ pub struct Options {
     pub webhook: bool,
     /// A cloud in memory instead of the stub's file: nothing can be applied then, but it answers fast.
     pub cloud: Option<crate::cloud::Cloud>,
+    /// The section `cleanup`; none of it where none.
+    pub cleanup: Option<Value>,
 }
 
 impl Options {
@@ -80,6 +82,7 @@ impl Options {
             sweep: "2s".to_owned(),
             webhook: false,
             cloud: None,
+            cleanup: None,
         }
     }
 }
@@ -171,6 +174,9 @@ impl Small {
             }],
             "max_concurrent_rolls": 8,
         });
+        if let Some(cleanup) = &self.options.cleanup {
+            config["cleanup"] = cleanup.clone();
+        }
         if self.options.webhook {
             let secret = folder.join("secret");
             fs::write(&secret, SECRET).context("Failed to write the secret")?;
@@ -264,6 +270,11 @@ impl Small {
             .stdin(Stdio::null())
             .output()
             .context("Failed to run amid")
+    }
+
+    /// Kills `amid` by SIGKILL; what it started lives on.
+    pub fn kill(&mut self) {
+        self.amid = None;
     }
 
     /// Asks `amid` to stop and waits for its end.

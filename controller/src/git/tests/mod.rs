@@ -3,6 +3,7 @@
 mod changes;
 mod export;
 mod fetch;
+mod history;
 mod push;
 mod read;
 mod server;

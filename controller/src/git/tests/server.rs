@@ -16,15 +16,15 @@ use crate::git::{FetchError, Pushed};
 /// The token that the server wants, if any: `x-access-token:s3cret` in base64.
 const EXPECTED: &str = "authorization: basic eC1hY2Nlc3MtdG9rZW46czNjcmV0";
 
-struct Server {
-    url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     stop: Arc<AtomicBool>,
     address: std::net::SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(world: &World, guarded: bool) -> Self {
+    pub(super) fn start(world: &World, guarded: bool) -> Self {
         world
             .origin
             .config()

@@ -143,7 +143,8 @@ fn ticks(small: &Small) -> Result<f64> {
 /// Opens the stream of changes as a browser does, and counts what comes until it ends.
 fn watch(page: SocketAddr, events: Arc<AtomicU64>) -> Result<()> {
     let mut stream = TcpStream::connect(page).context("Failed to connect")?;
-    let request = format!("GET /events HTTP/1.1\r\nHost: {page}\r\nAccept: text/event-stream\r\n\r\n");
+    let request =
+        format!("GET /events HTTP/1.1\r\nHost: {page}\r\nAccept: text/event-stream\r\n\r\n");
     stream
         .write_all(request.as_bytes())
         .context("Failed to ask for the changes")?;

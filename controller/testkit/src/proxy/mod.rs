@@ -341,7 +341,7 @@ fn reply_to_head(answer: Answer) -> Response<Body> {
 }
 
 /// An answer whose body breaks off in its middle, though its length promises more.
-async fn cut(answer: Response<Body>) -> Response<Body> {
+pub(crate) async fn cut(answer: Response<Body>) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     let bytes = body
         .collect()

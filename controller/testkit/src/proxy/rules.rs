@@ -193,7 +193,7 @@ impl Rules {
     }
 
     /// The fault to play on this request; one of its times is used up.
-    pub(super) fn take_fault(&self, call: &Call) -> Option<FaultKind> {
+    pub(crate) fn take_fault(&self, call: &Call) -> Option<FaultKind> {
         let mut told = self.told();
         let at = told.faults.iter().position(|fault| fault.matches(call))?;
         let fault = told.faults.get_mut(at)?;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
+use super::estate::template as specification;
 use super::page::{Filters, page, wants};
 use crate::{
-    cloud::{ACCOUNT, Cloud, Group, Instance, Sizes},
+    cloud::{ACCOUNT, Cloud, Group, Instance, Sizes, estate::Mixed},
     proxy::{Element, Form},
 };
 
@@ -61,7 +62,16 @@ fn group_element(cloud: &Cloud, name: &str, group: &Group) -> Element {
     let mut element = Element::new("member");
     element.set("AutoScalingGroupName", name);
     element.set("AutoScalingGroupARN", arn(name));
-    element.children.push(template(&group.version));
+    match cloud.estate.mixed.get(name) {
+        Some(mixed) => element.children.push(mixed_policy(mixed)),
+        None => element.children.push(template(&group.version)),
+    }
+    if cloud.estate.warm_pools.contains_key(name) {
+        let pool = vec![Element::leaf("PoolState", "Stopped")];
+        element
+            .children
+            .push(Element::node("WarmPoolConfiguration", pool));
+    }
     element.set("MinSize", group.min.to_string());
     element.set("MaxSize", group.max.to_string());
     element.set("DesiredCapacity", group.desired.to_string());
@@ -85,6 +95,25 @@ fn group_element(cloud: &Cloud, name: &str, group: &Group) -> Element {
         .children
         .push(Element::node("Tags", tags(name, &group.tags)));
     element
+}
+
+fn mixed_policy(mixed: &Mixed) -> Element {
+    let of_template = |one: &(String, String)| {
+        let specification = specification("LaunchTemplateSpecification", one, true);
+        Element::node("member", vec![specification])
+    };
+    let of_image =
+        |image: &String| Element::node("member", vec![Element::leaf("ImageId", &**image)]);
+    let templates = mixed.templates.iter().map(of_template);
+    let overrides = templates.chain(mixed.images.iter().map(of_image)).collect();
+    let launch = vec![
+        specification("LaunchTemplateSpecification", &mixed.template, true),
+        Element::node("Overrides", overrides),
+    ];
+    Element::node(
+        "MixedInstancesPolicy",
+        vec![Element::node("LaunchTemplate", launch)],
+    )
 }
 
 fn tags(name: &str, tags: &BTreeMap<String, String>) -> Vec<Element> {

@@ -9,7 +9,10 @@ use super::{
     page::{Filters, page, wants},
 };
 use crate::{
-    cloud::{ACCOUNT, Cloud, Template},
+    cloud::{
+        Cloud, Group, Instance, Template,
+        estate::{LoneInstance, TemplateVersion},
+    },
     proxy::{Element, Form},
 };
 
@@ -30,85 +33,87 @@ pub(super) fn instances(cloud: &Cloud, form: &Form) -> Result<Element> {
         }
     }
     for id in ids {
-        let is_known = found.iter().any(|(_, _, instance)| instance.id == id);
+        let is_known = found.iter().any(|(_, _, instance)| instance.id == id)
+            || cloud.estate.instances.contains_key(id);
         ensure!(
             is_known,
             "InvalidInstanceID.NotFound: The instance ID '{id}' does not exist"
         );
     }
-    let page = page(
-        &found,
-        form,
-        "MaxResults",
-        1_000,
-        |(name, group, instance)| {
-            let mut element = Element::new("item");
-            element.set("instanceId", &*instance.id);
-            element.set("imageId", &*instance.image);
-            let state = vec![
-                Element::leaf("code", "16"),
-                Element::leaf("name", "running"),
-            ];
-            element.children.push(Element::node("instanceState", state));
-            element.set("instanceType", &*instance.instance_type);
-            element.set("launchTime", instance.launched.to_string());
-            element.children.push(Element::node(
-                "placement",
-                vec![Element::leaf("availabilityZone", ZONE)],
-            ));
-            let mut tags = group.tags.clone();
-            tags.insert("aws:autoscaling:groupName".to_owned(), (*name).clone());
-            element.children.push(tag_set(&tags));
-            let reservation = vec![
-                Element::leaf(
-                    "reservationId",
-                    format!("r-{}", instance.id.trim_start_matches("i-")),
-                ),
-                Element::node("instancesSet", vec![element]),
-            ];
-            Element::node("item", reservation)
-        },
-    )?;
+    let mut all: Vec<Shown<'_>> = found
+        .into_iter()
+        .map(|(name, group, instance)| Shown::InGroup(name, group, instance))
+        .collect();
+    for (id, lone) in &cloud.estate.instances {
+        let fields = [
+            ("instance-id", &**id),
+            ("image-id", &*lone.image),
+            ("instance-state-name", &*lone.state),
+        ];
+        if wants(&form.list("InstanceId"), id) && filters.fit(&BTreeMap::new(), &fields)? {
+            all.push(Shown::Lone(id, lone));
+        }
+    }
+    let page = page(&all, form, "MaxResults", 1_000, |shown| {
+        let (name, group, instance) = match shown {
+            Shown::InGroup(name, group, instance) => (name, group, instance),
+            Shown::Lone(id, lone) => return lone_instance(id, lone),
+        };
+        let mut element = Element::new("item");
+        element.set("instanceId", &*instance.id);
+        element.set("imageId", &*instance.image);
+        let state = vec![
+            Element::leaf("code", "16"),
+            Element::leaf("name", "running"),
+        ];
+        element.children.push(Element::node("instanceState", state));
+        element.set("instanceType", &*instance.instance_type);
+        element.set("launchTime", instance.launched.to_string());
+        element.children.push(Element::node(
+            "placement",
+            vec![Element::leaf("availabilityZone", ZONE)],
+        ));
+        let mut tags = group.tags.clone();
+        tags.insert("aws:autoscaling:groupName".to_owned(), (*name).clone());
+        element.children.push(tag_set(&tags));
+        let reservation = vec![
+            Element::leaf(
+                "reservationId",
+                format!("r-{}", instance.id.trim_start_matches("i-")),
+            ),
+            Element::node("instancesSet", vec![element]),
+        ];
+        Element::node("item", reservation)
+    })?;
     let mut result = vec![Element::node("reservationSet", page.items)];
     result.extend(page.next.map(|next| Element::leaf("nextToken", next)));
     Ok(Element::node("DescribeInstancesResponse", result))
 }
 
-pub(super) fn images(cloud: &Cloud, form: &Form) -> Result<Element> {
-    let ids = form.list("ImageId");
-    for id in &ids {
-        let is_known = cloud.images.contains_key(*id);
-        ensure!(
-            is_known,
-            "InvalidAMIID.NotFound: The image id '[{id}]' does not exist"
-        );
-    }
-    let filters = Filters::read(form);
-    let mut found = Vec::new();
-    for (id, image) in &cloud.images {
-        let fields = [
-            ("image-id", &**id),
-            ("name", &*image.name),
-            ("state", &*image.state),
-            ("architecture", &*image.architecture),
-        ];
-        if wants(&ids, id) && filters.fit(&BTreeMap::new(), &fields)? {
-            found.push((id, image));
-        }
-    }
-    let page = page(&found, form, "MaxResults", 1_000, |(id, image)| {
-        let mut element = Element::new("item");
-        element.set("imageId", &***id);
-        element.set("imageState", &*image.state);
-        element.set("imageOwnerId", ACCOUNT);
-        element.set("name", &*image.name);
-        element.set("architecture", &*image.architecture);
-        element.set("creationDate", "2026-01-01T00:00:00.000Z");
-        element
-    })?;
-    let mut result = vec![Element::node("imagesSet", page.items)];
-    result.extend(page.next.map(|next| Element::leaf("nextToken", next)));
-    Ok(Element::node("DescribeImagesResponse", result))
+/// An instance as the listing shows it.
+enum Shown<'a> {
+    InGroup(&'a String, &'a Group, &'a Instance),
+    Lone(&'a str, &'a LoneInstance),
+}
+
+fn lone_instance(id: &str, lone: &LoneInstance) -> Element {
+    let state = vec![Element::leaf("name", &*lone.state)];
+    let instance = vec![
+        Element::leaf("instanceId", id),
+        Element::leaf("imageId", &*lone.image),
+        Element::node("instanceState", state),
+    ];
+    let instances = vec![Element::node("item", instance)];
+    Element::node(
+        "item",
+        vec![
+            Element::leaf(
+                "reservationId",
+                format!("r-{}", id.trim_start_matches("i-")),
+            ),
+            Element::node("instancesSet", instances),
+        ],
+    )
 }
 
 pub(super) fn instance_types(cloud: &Cloud, form: &Form) -> Result<Element> {
@@ -151,8 +156,12 @@ pub(super) fn templates(cloud: &Cloud, form: &Form) -> Result<Element> {
         element.set("launchTemplateId", &***id);
         element.set("launchTemplateName", &*template.name);
         element.set("createTime", template.created.to_string());
-        element.set("defaultVersionNumber", "1");
-        element.set("latestVersionNumber", "1");
+        let more = cloud.estate.versions.get(*id).map_or(&[][..], |all| all);
+        let default = more.iter().find(|version| version.default);
+        let default = default.map_or(1, |version| version.number);
+        let latest = more.iter().map(|version| version.number).max();
+        element.set("defaultVersionNumber", default.to_string());
+        element.set("latestVersionNumber", latest.unwrap_or(1).to_string());
         element.children.push(tag_set(&template.tags));
         element
     })?;
@@ -162,16 +171,41 @@ pub(super) fn templates(cloud: &Cloud, form: &Form) -> Result<Element> {
 }
 
 pub(super) fn template_versions(cloud: &Cloud, form: &Form) -> Result<Element> {
+    let asked = form.list("LaunchTemplateVersion");
     let found = found_templates(cloud, form)?;
-    let page = page(&found, form, "MaxResults", 200, |(id, template)| {
+    let mut all = Vec::new();
+    for (id, template) in found {
+        let more = cloud.estate.versions.get(id).map_or(&[][..], |all| all);
+        let first = TemplateVersion {
+            number: 1,
+            image: template.image.clone(),
+            created: template.created,
+            default: more.iter().all(|version| !version.default),
+        };
+        let latest = more.iter().map(|version| version.number).max().unwrap_or(1);
+        // AWS lists the newest first.
+        let mut versions: Vec<TemplateVersion> = more.to_vec();
+        versions.push(first);
+        versions.sort_by_key(|version| std::cmp::Reverse(version.number));
+        versions.retain(|version| {
+            asked.is_empty()
+                || asked.iter().any(|asked| match *asked {
+                    "$Default" => version.default,
+                    "$Latest" => version.number == latest,
+                    number => version.number.to_string() == number,
+                })
+        });
+        all.extend(versions.into_iter().map(|version| (id, template, version)));
+    }
+    let page = page(&all, form, "MaxResults", 200, |(id, template, version)| {
         let mut element = Element::new("item");
         element.set("launchTemplateId", &***id);
         element.set("launchTemplateName", &*template.name);
-        element.set("versionNumber", "1");
-        element.set("defaultVersion", "true");
-        element.set("createTime", template.created.to_string());
+        element.set("versionNumber", version.number.to_string());
+        element.set("defaultVersion", version.default.to_string());
+        element.set("createTime", version.created.to_string());
         let data = vec![
-            Element::leaf("imageId", &*template.image),
+            Element::leaf("imageId", &*version.image),
             Element::leaf("instanceType", &*template.instance_type),
         ];
         element
@@ -247,7 +281,7 @@ fn named_templates<'a>(cloud: &'a Cloud, form: &Form) -> Result<Vec<(&'a String,
     Ok(found)
 }
 
-fn tag_set(tags: &BTreeMap<String, String>) -> Element {
+pub(super) fn tag_set(tags: &BTreeMap<String, String>) -> Element {
     let item = |(key, value): (&String, &String)| {
         Element::node(
             "item",

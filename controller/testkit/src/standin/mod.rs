@@ -1,12 +1,14 @@
 //! A fast stand-in for the AWS API, in this process.
 //!
 //! Benchmarks and crash tests ask it instead of moto: it answers the few actions that the controller uses,
-//! from a [`Cloud`] in memory or from the stub terragrunt's file, and counts what it is asked. Listings come
-//! in pages as AWS's do. Every other action is answered with `InvalidAction`, so that a test notices what it
+//! from a [`Cloud`] in memory or from the stub terragrunt's file, counts what it is asked, and plays the
+//! proxy's faults. Listings come in pages as AWS's do. Every other action is answered with `InvalidAction`, so that a test notices what it
 //! asks for.
 
 mod autoscaling;
 mod ec2;
+mod estate;
+mod images;
 mod page;
 
 use std::{
@@ -18,11 +20,12 @@ use std::{
 use anyhow::Result;
 use hyper::{Request, Response, StatusCode, body::Incoming};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     cloud::{ACCOUNT, Cloud, CloudFile},
-    proxy::{Call, Element, errors},
-    server::{Body, Server, answer},
+    proxy::{Call, Element, FaultKind, Rules, cut, errors},
+    server::{Body, Dropped, Server, answer},
     stub_terragrunt::cloud_file,
 };
 
@@ -46,6 +49,7 @@ pub struct Standin {
 struct Inner {
     store: Store,
     counts: Mutex<BTreeMap<String, u64>>,
+    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -64,12 +68,13 @@ impl Standin {
         let inner = Arc::new(Inner {
             store,
             counts: Mutex::default(),
+            rules: Rules::default(),
         });
         let handler = {
             let inner = Arc::clone(&inner);
             move |request| {
                 let inner = Arc::clone(&inner);
-                async move { Ok(inner.serve(request).await) }
+                async move { inner.serve(request).await }
             }
         };
         Ok(Standin {
@@ -90,6 +95,11 @@ impl Standin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The faults that it plays: every kind of the proxy's; the other rules are the proxy's alone.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
     }
 
     /// Sets all counts to zero.
@@ -131,17 +141,60 @@ impl Store {
 }
 
 impl Inner {
-    async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Plays a fault, or answers and plays one on the answer.
+    async fn serve(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
         let call = match Call::read(request).await {
             Ok(call) => call,
-            Err(error) => return errors::error("", 400, "MalformedInput", &format!("{error:#}")),
+            Err(error) => {
+                return Ok(errors::error(
+                    "",
+                    400,
+                    "MalformedInput",
+                    &format!("{error:#}"),
+                ));
+            }
         };
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry(call.action.clone()).or_default() += 1;
+            *counts.entry(action(&call)).or_default() += 1;
         }
-        match self.answer(&call) {
-            Ok(Some(root)) => answer(StatusCode::OK, "text/xml", root.document()),
+        let fault = self.rules.take_fault(&call);
+        match fault {
+            Some(FaultKind::Throttle) => return Ok(errors::throttled(&call.service)),
+            Some(FaultKind::Status(status)) => {
+                return Ok(errors::of_status(&call.service, status));
+            }
+            Some(FaultKind::DropConnection) => return Err(Dropped),
+            Some(FaultKind::Delay(time)) => tokio::time::sleep(time).await,
+            _ => {}
+        }
+        let repeats = fault == Some(FaultKind::RepeatPage);
+        let answered = self.document(&call, repeats);
+        Ok(match fault {
+            Some(FaultKind::CutBody) => cut(answered).await,
+            _ => answered,
+        })
+    }
+
+    fn document(&self, call: &Call, repeats: bool) -> Response<Body> {
+        match self.in_json(call) {
+            Ok(None) => {}
+            Ok(Some(value)) => {
+                return answer(
+                    StatusCode::OK,
+                    "application/x-amz-json-1.1",
+                    value.to_string(),
+                );
+            }
+            Err(error) => return refused(call, &error),
+        }
+        match self.answer(call) {
+            Ok(Some(mut root)) => {
+                if repeats {
+                    page::repeat(&mut root, &call.form);
+                }
+                answer(StatusCode::OK, "text/xml", root.document())
+            }
             Ok(None) => {
                 let message = format!(
                     "The action {} is not valid for this web service.",
@@ -149,16 +202,22 @@ impl Inner {
                 );
                 errors::error(&call.service, 400, "InvalidAction", &message)
             }
-            Err(error) => {
-                let text = format!("{error:#}");
-                // AWS's errors start with their code here; anything else is the stand-in's own trouble.
-                match text.split_once(": ").filter(|(code, _)| {
-                    code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
-                }) {
-                    Some((code, message)) => errors::error(&call.service, 400, code, message),
-                    None => errors::error(&call.service, 500, "InternalFailure", &text),
-                }
-            }
+            Err(error) => refused(call, &error),
+        }
+    }
+
+    /// The answer of a service that speaks JSON.
+    fn in_json(&self, call: &Call) -> Result<Option<Value>> {
+        match (call.service.as_str(), call.action.as_str()) {
+            ("ssm", "DescribeParameters" | "GetParameters") => self
+                .store
+                .read(|cloud| estate::parameters(cloud, &call.action, &call.body))
+                .map(Some),
+            ("rbin", _) => self
+                .store
+                .read(|cloud| Ok(estate::recycle_rules(cloud, &call.body)))
+                .map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -185,16 +244,76 @@ impl Inner {
                 done(&call.action)
             }
             "DescribeInstances" => store.read(|cloud| ec2::instances(cloud, form))?,
-            "DescribeImages" => store.read(|cloud| ec2::images(cloud, form))?,
+            "DescribeImages" => store.read(|cloud| images::images(cloud, form))?,
             "DescribeInstanceTypes" => store.read(|cloud| ec2::instance_types(cloud, form))?,
             "DescribeLaunchTemplates" => store.read(|cloud| ec2::templates(cloud, form))?,
             "DescribeLaunchTemplateVersions" => {
                 store.read(|cloud| ec2::template_versions(cloud, form))?
             }
             "DeleteLaunchTemplate" => store.change(|cloud| ec2::delete_template(cloud, form))?,
+            "DescribeImageAttribute" => store.read(|cloud| images::attribute(cloud, form))?,
+            "ModifyImageAttribute" => self.changed(call, |cloud| images::modify(cloud, form))?,
+            "DisableImage" => self.changed(call, |cloud| images::set_state(cloud, form, false))?,
+            "EnableImage" => self.changed(call, |cloud| images::set_state(cloud, form, true))?,
+            "EnableImageDeprecation" => {
+                self.changed(call, |cloud| images::deprecate(cloud, form, now))?
+            }
+            "DisableImageDeprecation" => {
+                self.changed(call, |cloud| images::undeprecate(cloud, form))?
+            }
+            "DeregisterImage" => store.change(|cloud| images::deregister(cloud, form))?,
+            "CreateTags" => self.changed(call, |cloud| images::tags(cloud, form, true))?,
+            "DeleteTags" => self.changed(call, |cloud| images::tags(cloud, form, false))?,
+            "DescribeSnapshots" => store.read(|cloud| estate::snapshots(cloud, form))?,
+            "DescribeSnapshotAttribute" => {
+                store.read(|cloud| estate::snapshot_attribute(cloud, form))?
+            }
+            "DeleteSnapshot" => self.changed(call, |cloud| estate::delete_snapshot(cloud, form))?,
+            "DescribeVolumes" => store.read(|cloud| estate::volumes(cloud, form))?,
+            "DescribeLaunchConfigurations" => {
+                store.read(|cloud| estate::launch_configurations(cloud, form))?
+            }
+            "DescribeInstanceRefreshes" => store.read(|cloud| estate::refreshes(cloud, form))?,
+            "DescribeWarmPool" => store.read(|cloud| estate::warm_pool(cloud, form))?,
+            "DescribeFleets" => store.read(|cloud| estate::fleets(cloud, form))?,
+            "DescribeSpotFleetRequests" => store.read(|cloud| estate::spot_fleets(cloud, form))?,
+            "DescribeImageReferences" => store.read(|cloud| estate::references(cloud, form))?,
             _ => return Ok(None),
         };
         Ok(Some(root))
+    }
+}
+
+impl Inner {
+    /// Changes the cloud; EC2 answers such a request with a plain `true`.
+    fn changed(
+        &self,
+        call: &Call,
+        change: impl FnOnce(&mut Cloud) -> Result<()>,
+    ) -> Result<Element> {
+        self.store.change(change)?;
+        Ok(Element::node(
+            &format!("{}Response", call.action),
+            vec![Element::leaf("return", "true")],
+        ))
+    }
+}
+
+/// The name to count a request by; services without actions have their paths.
+fn action(call: &Call) -> String {
+    match call.service.as_str() {
+        "rbin" => "ListRules".to_owned(),
+        _ => call.action.clone(),
+    }
+}
+
+/// AWS's errors start with their code here; anything else is the stand-in's own trouble.
+fn refused(call: &Call, error: &anyhow::Error) -> Response<Body> {
+    let text = format!("{error:#}");
+    let is_code = |code: &str| code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    match text.split_once(": ").filter(|(code, _)| is_code(code)) {
+        Some((code, message)) => errors::error(&call.service, 400, code, message),
+        None => errors::error(&call.service, 500, "InternalFailure", &text),
     }
 }
 

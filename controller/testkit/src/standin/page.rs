@@ -86,6 +86,19 @@ pub(super) fn page<T>(
     })
 }
 
+/// Makes an answer lead to itself: its token is the one that it was asked with.
+pub(super) fn repeat(root: &mut Element, form: &Form) {
+    let token = form.get("NextToken").unwrap_or("0").to_owned();
+    match root
+        .children
+        .iter_mut()
+        .find(|child| child.name.ends_with("Result"))
+    {
+        Some(result) => result.set("NextToken", token),
+        None => root.set("nextToken", token),
+    }
+}
+
 /// Whether a list of wanted names, where there is one, holds this name.
 pub(super) fn wants(names: &[&str], name: &str) -> bool {
     names.is_empty() || names.contains(&name)

@@ -250,11 +250,9 @@ impl Run {
                     .collect();
                 ui::raw(text.as_bytes())?;
             }
-            ["pull"] => ui::raw(
-                serde_json::to_string_pretty(&state)
-                    .context("Failed to write a state")?
-                    .as_bytes(),
-            )?,
+            // A unit without a state has nothing to print.
+            ["pull"] if state.resources.is_empty() && state.outputs.is_empty() => {}
+            ["pull"] => ui::raw(format!("{:#}\n", pulled(&state)).as_bytes())?,
             ["rm", addresses @ ..] => {
                 state
                     .resources
@@ -293,6 +291,26 @@ impl Run {
     ) -> Result<T> {
         super::cloud_file(&self.dir).change(change)
     }
+}
+
+/// A state as `state pull` prints it: version 4, an object with one instance for each address.
+fn pulled(state: &State) -> Value {
+    let resource = |(address, attributes): (&String, &Value)| {
+        let resource = ui::resource(address);
+        json!({
+            "mode": "managed",
+            "type": resource["resource_type"],
+            "name": resource["resource_name"],
+            "instances": [{ "index_key": resource["resource_key"], "attributes": attributes }],
+        })
+    };
+    json!({
+        "version": 4,
+        "serial": state.serial,
+        "lineage": state.lineage,
+        "outputs": outputs_with_types(state),
+        "resources": state.resources.iter().map(resource).collect::<Vec<_>>(),
+    })
 }
 
 /// All outputs as `output -json` and the last line of an apply have them.

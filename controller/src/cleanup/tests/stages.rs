@@ -1,0 +1,290 @@
+use amid_core::retention::{ActionKind, Stage};
+use amid_testkit::proxy::{Fault, FaultKind};
+
+use super::*;
+use crate::aws::SnapshotResult;
+use crate::cleanup::{heal, online};
+
+/// The tags of an image that are clean-up's.
+fn marks(cloud: &Cloud, ami: &str) -> Vec<String> {
+    let tags = cloud.images[ami].details.tags.keys();
+    tags.filter(|key| key.starts_with("amid:"))
+        .cloned()
+        .collect()
+}
+
+fn id(ami: &str) -> AmiId {
+    AmiId::parse(ami).unwrap()
+}
+
+#[tokio::test]
+async fn what_nothing_needs_goes_stage_by_stage_and_nothing_else_does() {
+    let world = World::new(|_| {});
+    let before = world.cloud().images[USED].clone();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let (cleaning, performed) = world.run().await;
+        assert_eq!(cleaning.blockers, []);
+        seen.push(verdict(&cleaning, OLD).action.unwrap());
+        assert!(performed.stopped.is_none());
+        // The next stage is not taken before its time.
+        let (again, performed) = world.run().await;
+        assert!(performed.done.is_empty(), "too early: {:?}", performed.done);
+        let cloud = world.cloud();
+        if let Some(image) = cloud.images.get(OLD) {
+            assert_eq!(verdict(&again, OLD).action, None);
+            match verdict(&again, OLD).stage {
+                Stage::Kept | Stage::Stale => assert!(image.details.deprecated.is_none()),
+                Stage::Deprecated => assert!(image.details.deprecated.is_some()),
+                Stage::Disabled => assert_eq!(
+                    (image.state.as_str(), image.details.shared.len()),
+                    ("disabled", 0)
+                ),
+            }
+        }
+        world.wait(1);
+    }
+    assert_eq!(
+        seen,
+        [
+            ActionKind::Mark,
+            ActionKind::Deprecate,
+            ActionKind::Disable,
+            ActionKind::Deregister
+        ]
+    );
+    let cloud = world.cloud();
+    assert_eq!(cloud.images.keys().collect::<Vec<_>>(), [USED]);
+    assert_eq!(cloud.images[USED], before, "nobody touched what is needed");
+    assert_eq!(cloud.estate.snapshots.len(), 1, "its snapshot went with it");
+}
+
+#[tokio::test]
+async fn an_image_that_is_needed_again_comes_back_from_every_stage() {
+    for days in 1..=3 {
+        let mut world = World::new(|_| {});
+        let before = world.cloud().images[OLD].clone();
+        world.settle_down(days).await;
+        let marked = world.cloud();
+        assert!(!marks(&marked, OLD).is_empty());
+        world.need(OLD);
+        let (cleaning, _) = world.run().await;
+        assert_eq!(verdict(&cleaning, OLD).action, Some(ActionKind::Heal));
+        assert_eq!(world.cloud().images[OLD], before, "after {days} days");
+        let (cleaning, performed) = world.run().await;
+        assert_eq!(labels(&cleaning, OLD), ["branches"]);
+        assert!(performed.done.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_roll_brings_its_image_back_before_it_begins() {
+    for days in 1..=3 {
+        let world = World::new(|_| {});
+        let before = world.cloud().images[OLD].clone();
+        world.settle_down(days).await;
+        let asked = online(&world.aws, &[id(OLD), id(USED), id("ami-0000000f")])
+            .await
+            .unwrap();
+        assert!(asked[0].launchable.needs_healing(), "{:?}", asked[0]);
+        assert!(!asked[1].launchable.needs_healing());
+        assert!(asked[2].launchable.is_refusal());
+        let pace = Pace::per_second(1e6);
+        let now = (world.clock())();
+        let said = heal(&world.aws, &id(OLD), "amid", &pace, now)
+            .await
+            .unwrap();
+        assert!(said.unwrap().contains("brought back"));
+        assert_eq!(world.cloud().images[OLD], before);
+        let again = heal(&world.aws, &id(OLD), "amid", &pace, now)
+            .await
+            .unwrap();
+        assert_eq!(again, None, "nothing is left to be undone");
+    }
+}
+
+#[tokio::test]
+async fn the_marks_of_another_controller_are_left_to_it() {
+    let world = World::new(|_| {});
+    world.settle_down(3).await;
+    let pace = Pace::per_second(1e6);
+    let now = (world.clock())();
+    let said = heal(&world.aws, &id(OLD), "other", &pace, now)
+        .await
+        .unwrap();
+    assert_eq!(said, None);
+    assert_eq!(world.cloud().images[OLD].state, "disabled");
+    let mut world = world;
+    world.policy.controller = "other".to_owned();
+    let (cleaning, performed) = world.run().await;
+    assert_eq!(labels(&cleaning, OLD), ["other_controller"]);
+    assert!(performed.done.is_empty());
+}
+
+/// Ends the run before its `n`th request, or loses the `n`th answer, and lets
+/// later runs go on. Says whether there was an `n`th request.
+async fn killed_at(world: &World, n: u32, lose_answer: bool, runs: usize) -> bool {
+    let mut left = Some(n);
+    for _ in 0..runs {
+        let killed = left.is_some();
+        let count = match left {
+            Some(left) if lose_answer => {
+                let cleaning = world.decide().await;
+                let requests: usize = cleaning.actions.iter().map(|one| one.calls.len()).sum();
+                let requests = u32::try_from(requests).unwrap();
+                if left < requests {
+                    lose_nth(world, &cleaning, left).await;
+                } else {
+                    world.run().await;
+                }
+                requests
+            }
+            Some(left) => {
+                let (_, performed) = world.run_until(&after(left)).await;
+                match performed.stopped {
+                    Some(_) => left + 1,
+                    None => requests_of(&performed),
+                }
+            }
+            None => {
+                world.run().await;
+                0
+            }
+        };
+        if killed && let Some(before) = left {
+            left = before.checked_sub(count);
+            if left.is_none() {
+                // The daemon starts again and looks at once.
+                world.run().await;
+            }
+        }
+        world.wait(1);
+    }
+    left.is_none()
+}
+
+/// How many requests a run sent that was not ended.
+fn requests_of(performed: &Performed) -> u32 {
+    // Each kind has a fixed number of them with these images.
+    let requests = performed.done.iter().map(|done| match done.kind {
+        ActionKind::Mark => 1,
+        ActionKind::Deprecate | ActionKind::Disable => 3,
+        ActionKind::Deregister => 2,
+        _ => 1,
+    });
+    requests.sum()
+}
+
+/// Performs the actions and loses the answer of the `n`th request: AWS has done
+/// it, and nobody knows.
+async fn lose_nth(world: &World, cleaning: &Cleaning, n: u32) {
+    let calls: Vec<_> = cleaning
+        .actions
+        .iter()
+        .flat_map(|action| &action.calls)
+        .collect();
+    for (at, call) in calls.iter().enumerate() {
+        if at == n as usize {
+            world.standin.rules().fault(Fault {
+                service: "ec2".to_owned(),
+                action: "*".to_owned(),
+                naming: None,
+                times: Some(1),
+                kind: FaultKind::CutBody,
+            });
+        }
+        let told = world.aws.perform(call).await;
+        world.standin.rules().clear_faults();
+        if at == n as usize {
+            assert!(told.is_err(), "the answer was lost");
+            return;
+        }
+        told.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn killed_before_or_after_any_request_it_goes_on_where_it_stood() {
+    for lose_answer in [false, true] {
+        let mut killed = 0;
+        for n in 0..12 {
+            let world = World::new(|_| {});
+            let needed = world.cloud().images[USED].clone();
+            if killed_at(&world, n, lose_answer, 9).await {
+                killed += 1;
+            }
+            let cloud = world.cloud();
+            assert_eq!(
+                cloud.images.keys().collect::<Vec<_>>(),
+                [USED],
+                "killed at request {n}, answer lost: {lose_answer}"
+            );
+            assert_eq!(cloud.images[USED], needed);
+            assert_eq!(cloud.estate.snapshots.len(), 1, "killed at request {n}");
+        }
+        assert!(killed >= 9, "only {killed} of the requests were hit");
+    }
+}
+
+#[tokio::test]
+async fn killed_while_it_brings_an_image_back_it_brings_it_back_later() {
+    for n in 0..6 {
+        let mut world = World::new(|_| {});
+        let before = world.cloud().images[OLD].clone();
+        world.settle_down(3).await;
+        world.need(OLD);
+        world.run_until(&after(n)).await;
+        world.run().await;
+        assert_eq!(world.cloud().images[OLD], before, "killed at request {n}");
+    }
+}
+
+#[tokio::test]
+async fn each_snapshots_result_is_read_and_what_is_left_is_tried_again() {
+    let world = World::new(|cloud| {
+        let first = cloud.images[OLD].details.snapshots[0].clone();
+        cloud.estate.snapshots.get_mut(&first).unwrap().refused = Some("internal-error".to_owned());
+    });
+    world.settle_down(3).await;
+    let (_, performed) = world.run().await;
+    assert_eq!(performed.deregistered, 1);
+    assert_eq!(
+        performed.snapshots,
+        [(SnapshotResult::InternalError, 1)].into()
+    );
+    assert!(performed.deleted.is_empty());
+    let left = |cloud: &Cloud| cloud.estate.snapshots.len();
+    assert_eq!(left(&world.cloud()), 2);
+    // It is refused again, and stays in the queue.
+    let (cleaning, performed) = world.run().await;
+    assert!(cleaning.snapshots[0].leftover);
+    assert_eq!(
+        performed.snapshots,
+        [(SnapshotResult::ClientError, 1)].into()
+    );
+    world
+        .standin
+        .change(|cloud| {
+            for snapshot in cloud.estate.snapshots.values_mut() {
+                snapshot.refused = None;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let (_, performed) = world.run().await;
+    assert_eq!(performed.snapshots, [(SnapshotResult::Deleted, 1)].into());
+    assert_eq!(left(&world.cloud()), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_shared_stays_when_its_image_goes() {
+    let world = World::new(|cloud| {
+        let first = cloud.images[OLD].details.snapshots[0].clone();
+        let snapshot = cloud.estate.snapshots.get_mut(&first).unwrap();
+        snapshot.shared = vec!["999999999999".to_owned()];
+    });
+    world.settle_down(4).await;
+    let cloud = world.cloud();
+    assert!(!cloud.images.contains_key(OLD));
+    assert_eq!(cloud.estate.snapshots.len(), 2, "somebody else uses it");
+}

@@ -1,0 +1,163 @@
+//! Clean-up through the real `amid`: the daemon's own timer, commands and
+//! listeners, terraform's state by the stub, git by a real repository.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs and read clocks"
+)]
+
+use std::path::Path;
+
+use amid_testkit::small::{IMAGE, OTHER_IMAGE, Options, Small};
+use serde_json::{Value, json};
+
+const APP: &str = "demo/todo";
+/// Nothing needs it.
+const OLD: &str = "ami-0000000000000000c";
+
+/// Clean-up without patience; a disabled image waits this long.
+fn cleanup(disabled: &str) -> Value {
+    json!({
+        "interval": "1s",
+        "requests_per_second": 5,
+        "policy": {
+            "mode": "on",
+            "claims": [{"name": "*"}],
+            "default": {"keep_newest": 0, "min_age": "0s", "not_launched_for": "0s"},
+            "waits": {"stale": "1s", "deprecated": "1s", "disabled": disabled},
+            "revert_window": {"changes": 0, "age": "0s"},
+            "breakers": {
+                "first_runs": 0, "max_percent": 100, "max_family_percent": 100,
+                "settle": "0s", "fewer_references_percent": 100
+            }
+        }
+    })
+}
+
+fn small(disabled: &str) -> Small {
+    let mut options = Options::of(Path::new(env!("CARGO_BIN_EXE_amid")));
+    options.cleanup = Some(cleanup(disabled));
+    let small = Small::new(options).unwrap();
+    let long_ago = "2026-01-01T00:00:00Z".parse().unwrap();
+    small
+        .standin
+        .change(|cloud| {
+            for image in cloud.images.values_mut() {
+                image.details.tags.insert("team".to_owned(), "a".to_owned());
+            }
+            cloud.add_image_with_snapshot(OLD, "todo-0", long_ago, &[("team", "a")]);
+            Ok(())
+        })
+        .unwrap();
+    small
+}
+
+fn text(small: &Small, args: &[&str]) -> String {
+    let output = small.cli(args).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    format!("{}{errors}", String::from_utf8_lossy(&output.stdout))
+}
+
+#[test]
+fn a_revert_brings_a_disabled_image_back_and_rolls_to_it() {
+    let mut small = small("24h");
+    small.push(&Small::app_files(APP, IMAGE), "First").unwrap();
+    small.start().unwrap();
+    small.until_deployed(APP, IMAGE).unwrap();
+    small
+        .push(&Small::app_files(APP, OTHER_IMAGE), "Bump")
+        .unwrap();
+    small.until_deployed(APP, OTHER_IMAGE).unwrap();
+    let state = |small: &Small, image: &str| {
+        let cloud = small.standin.cloud().unwrap();
+        cloud.images.get(image).map(|image| image.state.clone())
+    };
+    small
+        .until("nothing needs the first image any more", |small| {
+            Ok(state(small, IMAGE).as_deref() == Some("disabled"))
+        })
+        .unwrap();
+    let why = text(&small, &["why", IMAGE]);
+    assert!(why.contains("nothing keeps it"), "{why}");
+    let used = text(&small, &["why", OTHER_IMAGE]);
+    for reason in [
+        "branches: ",
+        "history: ",
+        "instances: ",
+        "terraform_state: ",
+    ] {
+        assert!(used.contains(reason), "{reason} is missing: {used}");
+    }
+    let listener = small.listener("Metrics and status").unwrap();
+    let (status, body) = small.get(listener, "/api/v1/images").unwrap();
+    assert_eq!(status, 200, "{body}");
+    let shown: Value = serde_json::from_str(&body).unwrap();
+    let images = shown["places"][0]["images"].as_array().unwrap();
+    let first = images.iter().find(|image| image["ami"] == IMAGE).unwrap();
+    assert_eq!(first["stage"], "disabled", "{first}");
+    let (_, metrics) = small.get(listener, "/metrics").unwrap();
+    for line in [
+        "amid_images{app=\"\",stage=\"disabled\"} 2",
+        "amid_images_protected{reason=\"terraform_state\"} 1",
+        "amid_cleanup_disagreements_total 0",
+    ] {
+        assert!(metrics.contains(line), "`{line}` is missing");
+    }
+
+    small.push(&Small::app_files(APP, IMAGE), "Back").unwrap();
+    small.until_deployed(APP, IMAGE).unwrap();
+    let cloud = small.standin.cloud().unwrap();
+    let image = &cloud.images[IMAGE];
+    assert_eq!(image.state, "available");
+    let marks = image
+        .details
+        .tags
+        .keys()
+        .filter(|key| key.starts_with("amid:"));
+    assert_eq!(marks.count(), 0, "{:?}", image.details.tags);
+    assert!(state(&small, OLD).is_some(), "it waits its time");
+    small.still_well().unwrap();
+}
+
+#[test]
+fn killed_again_and_again_it_still_ends_and_the_kill_switch_stops_it() {
+    let mut small = small("1s");
+    small.push(&Small::app_files(APP, IMAGE), "First").unwrap();
+    small.start().unwrap();
+    small.until_deployed(APP, IMAGE).unwrap();
+    let said = text(&small, &["gc", "--stop", "an audit"]);
+    assert!(said.contains("--start"), "{said}");
+    let refused = text(&small, &["gc", "--apply"]);
+    assert!(refused.contains("an audit"), "{refused}");
+    small.kill();
+    // The switch outlives the daemon, and losing a run does no harm.
+    small.start().unwrap();
+    let shown = text(&small, &["gc", "--now"]);
+    assert!(shown.contains("clean-up is switched off"), "{shown}");
+    let said = text(&small, &["gc", "--start"]);
+    assert!(said.contains("goes on"), "{said}");
+    for round in 0..6 {
+        let before = small.standin.cloud().unwrap();
+        small
+            .until("clean-up changed something, or is done", |small| {
+                let cloud = small.standin.cloud()?;
+                Ok(cloud != before || !cloud.images.contains_key(OLD))
+            })
+            .unwrap();
+        small.kill();
+        small.start().unwrap();
+        assert!(round < 6);
+    }
+    small
+        .until("what nothing needs is gone, with its snapshots", |small| {
+            let cloud = small.standin.cloud()?;
+            Ok(!cloud.images.contains_key(OLD) && cloud.estate.snapshots.is_empty())
+        })
+        .unwrap();
+    let cloud = small.standin.cloud().unwrap();
+    assert_eq!(cloud.images[IMAGE].state, "available");
+    small.until_deployed(APP, IMAGE).unwrap();
+    let json = text(&small, &["gc", "-o", "json"]);
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert!(report["places"][0]["summary"].is_object(), "{json}");
+}
