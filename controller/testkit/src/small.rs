@@ -69,6 +69,8 @@ pub struct Options {
     pub cloud: Option<crate::cloud::Cloud>,
     /// The section `cleanup`; none of it where none.
     pub cleanup: Option<Value>,
+    /// Fields of the config that are added, or replaced as a whole.
+    pub config: serde_json::Map<String, Value>,
 }
 
 impl Options {
@@ -83,6 +85,7 @@ impl Options {
             webhook: false,
             cloud: None,
             cleanup: None,
+            config: serde_json::Map::new(),
         }
     }
 }
@@ -181,6 +184,9 @@ impl Small {
             let secret = folder.join("secret");
             fs::write(&secret, SECRET).context("Failed to write the secret")?;
             config["webhook"] = json!({ "listen": "127.0.0.1:0", "secret_file": secret });
+        }
+        for (field, value) in &self.options.config {
+            config[field] = value.clone();
         }
         fs::write(self.config(), format!("{config:#}\n")).context("Failed to write amid.json")
     }
