@@ -51,7 +51,10 @@ impl Surroundings {
             all.set.insert(name.to_owned(), place.region.clone());
         }
         if let Some(url) = &place.endpoint_url {
-            all.set.insert("AWS_ENDPOINT_URL".to_owned(), url.clone());
+            // The first is not followed where a profile takes on its role.
+            for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+                all.set.insert(name.to_owned(), url.clone());
+            }
         }
         if let Some(role) = &place.role_arn {
             all.take_on(role, place, own, file);
@@ -175,6 +178,7 @@ mod tests {
             [
                 "AWS_DEFAULT_REGION=eu-west-1",
                 "AWS_ENDPOINT_URL=http://127.0.0.1:1",
+                "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1",
                 "AWS_REGION=eu-west-1"
             ]
         );
