@@ -55,7 +55,7 @@ text_id! {
 
 text_id! {
     /// The key of a release: the first ten hexadecimal digits of the SHA-256
-    /// of its [`Settings`].
+    /// of its [`super::Settings`].
     ReleaseKey
 }
 
