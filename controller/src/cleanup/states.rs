@@ -12,11 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 
+use amid_core::mentions::amis_in;
 use amid_core::model::{AppName, Releases};
 use amid_core::retention::{Evidence, Listing, Reference, Target};
 
 use crate::desired::Wish;
-use crate::git::amis_in;
 use crate::reconcile::{Engine, export};
 use crate::terragrunt::StateObject;
 
