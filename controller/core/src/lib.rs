@@ -13,6 +13,7 @@ pub mod decide;
 pub mod deployments;
 pub mod history;
 pub mod manifest;
+pub mod mentions;
 pub mod model;
 pub mod notice;
 pub mod observe;

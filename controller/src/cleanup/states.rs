@@ -2,8 +2,8 @@
 //! names, deposed and tainted ones and outputs too.
 //!
 //! A state takes terragrunt some seconds of two cores, so what was read stays
-//! good for a day as long as the unit's code is the same. Before anything is
-//! made unusable every state is read again.
+//! good for a day as long as the unit's code and its releases are the same.
+//! Before anything is made unusable every state is read again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 
-use amid_core::model::AppName;
+use amid_core::mentions::amis_in;
+use amid_core::model::{AppName, Releases};
 use amid_core::retention::{Evidence, Listing, Reference, Target};
 
 use crate::desired::Wish;
-use crate::git::amis_in;
 use crate::reconcile::{Engine, export};
 use crate::terragrunt::StateObject;
 
@@ -33,6 +33,7 @@ pub(super) struct States(Mutex<BTreeMap<AppName, Known>>);
 struct Known {
     unit: String,
     code: Option<String>,
+    releases: Option<Releases>,
     at: Timestamp,
     references: Vec<Reference>,
 }
@@ -75,6 +76,9 @@ impl States {
                 "its manifest has mistakes or is gone, so that nobody knows which state is its own"
             );
         };
+        let slot = engine.slot(app);
+        // Each apply of ours changes them, and with them the state.
+        let releases = slot.state().made.as_ref().map(|made| made.releases.clone());
         let known = {
             let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.get(app).cloned()
@@ -83,11 +87,11 @@ impl States {
             !fresh
                 && known.unit == manifest.unit
                 && known.code == accepted.code
+                && known.releases == releases
                 && now.duration_since(known.at) < GOOD_FOR
         }) {
             return Ok(known);
         }
-        let slot = engine.slot(app);
         if !export(engine, &slot, &accepted, &manifest.unit).await? {
             bail!("the unit `{}` is not in the repository", manifest.unit);
         }
@@ -100,6 +104,7 @@ impl States {
         Ok(Known {
             unit: manifest.unit.clone(),
             code: accepted.code.clone(),
+            releases,
             at: now,
             references: objects
                 .iter()

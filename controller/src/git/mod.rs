@@ -39,7 +39,7 @@ pub use self::export::Exported;
 pub use self::push::{Change, Pushed};
 pub use self::read::{ManifestFile, Manifests, Refused};
 pub use self::refs::Ref;
-pub use self::window::{Naming, Version, amis_in};
+pub use self::window::{Naming, Version};
 pub use git2::Oid;
 
 use self::address::Address;

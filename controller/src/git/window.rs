@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use git2::{Oid, Repository, Sort};
 use jiff::Timestamp;
 
+use amid_core::mentions::amis_in;
 use amid_core::model::AmiId;
 
 use super::Mirror;
@@ -305,40 +306,6 @@ fn images(
         known.insert(blob, Arc::clone(&found));
     }
     Ok(found)
-}
-
-/// Every image id in a text, each once; in JSON also one that is written with escapes.
-pub fn amis_in(text: &[u8]) -> Vec<AmiId> {
-    let mut found = Vec::new();
-    scan(text, &mut found);
-    if text.windows(2).any(|two| two == b"\\u")
-        && let Ok(value) = serde_json::from_slice::<serde_json::Value>(text)
-    {
-        scan(value.to_string().as_bytes(), &mut found);
-    }
-    found
-}
-
-fn scan(text: &[u8], found: &mut Vec<AmiId>) {
-    let mut rest = text;
-    while let Some(at) = rest.windows(4).position(|four| four == b"ami-") {
-        rest = &rest[at + 4..];
-        let length = rest
-            .iter()
-            .take_while(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
-            .count();
-        // An id ends where its digits do, or it is not known where it ends: both lengths are taken then.
-        for digits in [8, 17] {
-            if length >= digits
-                && let Ok(hex) = std::str::from_utf8(&rest[..digits])
-                && let Ok(ami) = AmiId::parse(&format!("ami-{hex}"))
-                && (length == digits || length != 17)
-                && !found.contains(&ami)
-            {
-                found.push(ami);
-            }
-        }
-    }
 }
 
 /// Finds the files that differ between two folders.

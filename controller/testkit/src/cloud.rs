@@ -38,7 +38,7 @@ pub struct Cloud {
     /// The last number that was used in an id.
     pub last_id: u64,
     /// What else the account holds.
-    pub estate: estate::Estate,
+    pub estate: Box<estate::Estate>,
 }
 
 /// An image.

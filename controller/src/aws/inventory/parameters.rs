@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use amid_core::mentions::amis_in;
 use amid_core::model::AmiId;
 use amid_core::retention::{Evidence, Listing, Reference, Target};
 use aws_sdk_rbin::types::ResourceType;
@@ -14,7 +15,6 @@ use aws_sdk_ssm::types::{Parameter, ParameterStringFilter};
 
 use super::super::Aws;
 use super::super::pages::Page;
-use crate::git::amis_in;
 
 /// Parameters whose values are kept.
 const MAX_KEPT: usize = 200_000;
