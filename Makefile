@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-crash test-e2e bench fmt clean
+.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-crash test-e2e test-images test-dist dist bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -51,6 +51,15 @@ test-crash: tools ## kill the real binary at every crash point
 
 test-e2e: tools ## all scenes with real git, terragrunt and terraform (SCENES="2 6" for some)
 	@scripts/scenes.sh e2e $(SCENES)
+
+test-images: tools ## images, as root: templates, provisioning in a chroot, suites, a boot
+	@scripts/test-images.sh
+
+test-dist: tools ## what dist packs, as root: installed, booted, through a registry
+	@scripts/test-dist.sh
+
+dist: tools ## programs, Debian package, OCI image, bills of materials
+	@scripts/dist.sh
 
 bench: tools ## measure against the bars, write bench/RESULTS.md
 	@scripts/bench.sh

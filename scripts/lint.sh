@@ -21,7 +21,7 @@ if [[ -d terraform ]]; then
   check "terragrunt is formatted" terragrunt hcl fmt --check --working-dir terraform
 fi
 if command -v shellcheck >/dev/null; then
-  check "shellcheck has no complaint" shellcheck -x scripts/*.sh .ci/run
+  check "shellcheck has no complaint" shellcheck -x scripts/*.sh .ci/run packer/*.sh packer/provision/*.sh packaging/*/build.sh packaging/deb/p*{inst,rm}
 fi
 
 summary

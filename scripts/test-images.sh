@@ -16,6 +16,7 @@ cd "$root"
 packer=$(go_tool packer github.com/hashicorp/packer)
 plugin=$(go_tool packer-plugin-amazon github.com/hashicorp/packer-plugin-amazon)
 goss=$(go_tool goss github.com/goss-org/goss/cmd/goss "-X github.com/goss-org/goss/util.Version=v$(go_pin goss github.com/goss-org/goss)")
+actionlint=$(go_tool actionlint github.com/rhysd/actionlint/cmd/actionlint)
 export PACKER_PLUGIN_PATH=$cache/packer-plugins PACKER_CONFIG_DIR=$cache/packer-config
 
 if [[ ${1:-} == tools ]]; then
@@ -86,6 +87,7 @@ check_scripts() {
     esac
   done < <(git ls-files --cached --others --exclude-standard packer packaging | grep -vE '\.(hcl|yaml|md|service|deb|conf)$')
   check "shellcheck has no complaint about ${#scripts[@]} scripts" shellcheck -x "${scripts[@]}"
+  check "actionlint has no complaint about the workflows" "$actionlint" .github/workflows/*.yml
   check "scripts are executable" all_executable "${scripts[@]}"
 }
 

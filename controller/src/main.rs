@@ -62,6 +62,12 @@ fn run(cli: Cli, environment: &Environment) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "amid", &mut out);
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Man { folder } => {
+            clap_mangen::generate_to(Cli::command(), &folder).with_context(|| {
+                format!("Failed to write manual pages into {}", folder.display())
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Run { config } => {
             drop(out);
             serve(&config.config, environment)
@@ -348,9 +354,11 @@ async fn ask(
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Run { .. } | Verb::Validate { .. } | Verb::Schema | Verb::Completions { .. } => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Run { .. }
+        | Verb::Validate { .. }
+        | Verb::Schema
+        | Verb::Completions { .. }
+        | Verb::Man { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

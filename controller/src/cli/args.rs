@@ -276,4 +276,10 @@ pub enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// The folder, which has to be there
+        folder: PathBuf,
+    },
 }
