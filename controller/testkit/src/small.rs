@@ -65,6 +65,8 @@ pub struct Options {
     pub sweep: String,
     /// Whether the webhook is on.
     pub webhook: bool,
+    /// Further sections of the configuration.
+    pub more: Value,
     /// A cloud in memory instead of the stub's file: nothing can be applied then, but it answers fast.
     pub cloud: Option<crate::cloud::Cloud>,
     /// The section `cleanup`; none of it where none.
@@ -81,6 +83,7 @@ impl Options {
             poll: "1s".to_owned(),
             sweep: "2s".to_owned(),
             webhook: false,
+            more: json!({}),
             cloud: None,
             cleanup: None,
         }
@@ -181,6 +184,9 @@ impl Small {
             let secret = folder.join("secret");
             fs::write(&secret, SECRET).context("Failed to write the secret")?;
             config["webhook"] = json!({ "listen": "127.0.0.1:0", "secret_file": secret });
+        }
+        for (name, section) in self.options.more.as_object().into_iter().flatten() {
+            config[name] = section.clone();
         }
         fs::write(self.config(), format!("{config:#}\n")).context("Failed to write amid.json")
     }
