@@ -39,6 +39,8 @@ use send::Senders;
 const EVENTS: usize = 4_096;
 /// How long a stop waits for what is still to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The label of the one wait that is told like a hold.
+const SLOW: &str = "slow_drain";
 /// Bytes of the file with what was told.
 const MAX_FILE: u64 = 32 << 20;
 
@@ -235,12 +237,14 @@ impl Teller {
 }
 
 fn seen_app(app: &crate::status::App) -> Seen<'_> {
+    // Nothing stands still then, but somebody wants to know.
+    let slow = app.state.iter().filter(|state| state.label == SLOW);
     Seen {
         app: &app.app,
         owner: app.owner.as_deref(),
         phase: app.phase,
         state: app.state.as_ref().map(|state| state.text.as_str()),
-        held: app.held.iter().map(hold).collect(),
+        held: app.held.iter().chain(slow).map(hold).collect(),
     }
 }
 

@@ -12,10 +12,12 @@
 
 pub mod bench;
 pub mod cloud;
+pub mod forge;
 pub mod git_http;
 pub mod lifetime;
 pub mod moto;
 pub mod proxy;
+pub mod receiver;
 pub mod repo;
 pub mod sampler;
 pub mod scenes;

@@ -65,6 +65,8 @@ pub struct Options {
     pub sweep: String,
     /// Whether the webhook is on.
     pub webhook: bool,
+    /// Further sections of the configuration.
+    pub more: Value,
     /// A cloud in memory instead of the stub's file: nothing can be applied then, but it answers fast.
     pub cloud: Option<crate::cloud::Cloud>,
     /// The section `cleanup`; none of it where none.
@@ -83,6 +85,7 @@ impl Options {
             poll: "1s".to_owned(),
             sweep: "2s".to_owned(),
             webhook: false,
+            more: json!({}),
             cloud: None,
             cleanup: None,
             config: serde_json::Map::new(),
@@ -187,6 +190,9 @@ impl Small {
         }
         for (field, value) in &self.options.config {
             config[field] = value.clone();
+        }
+        for (name, section) in self.options.more.as_object().into_iter().flatten() {
+            config[name] = section.clone();
         }
         fs::write(self.config(), format!("{config:#}\n")).context("Failed to write amid.json")
     }

@@ -27,6 +27,8 @@ impl Message {
         let Self { app, text, .. } = self;
         match (self.kind, app.as_str()) {
             (_, "") => format!("the watched repository: {text}"),
+            // It goes on, only slowly.
+            (Kind::Held, app) if self.reason == "slow_drain" => format!("{app}: {text}"),
             (Kind::Held, app) => format!("{app} is held: {text}"),
             (Kind::Recovered | Kind::Deployed | Kind::Failed, app) => format!("{app}: {text}"),
         }
