@@ -15,6 +15,7 @@ pub mod cloud;
 pub mod git_http;
 pub mod lifetime;
 pub mod moto;
+pub mod permissions;
 pub mod proxy;
 pub mod repo;
 pub mod sampler;

@@ -24,12 +24,13 @@ mod revert;
 mod superseded;
 mod suspended;
 
-use std::env;
+use std::{collections::BTreeSet, env};
 
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 
 use crate::{
+    permissions,
     timeline::Scribe,
     world::{
         World,
@@ -231,6 +232,13 @@ pub async fn play_on(scene: Scene, stage: &mut Stage<'_>) -> bool {
         "never did two applies run at once",
         overlap.is_none(),
         || overlap.unwrap_or_default(),
+    );
+    let asked = permissions::permitted()
+        .map(|permitted| permissions::not_permitted(&stage.requests(), &permitted));
+    well &= scribe.check_or(
+        "amid asked AWS for nothing that its policies do not allow",
+        asked.as_ref().is_ok_and(BTreeSet::is_empty),
+        || format!("{asked:?}: see terraform/modules/controller/operations.json"),
     );
     if ended.is_err() {
         scribe.note("the end of amid's log:");
