@@ -9,7 +9,7 @@ import unittest
 
 import support
 
-SCRIPT = os.path.join(support.MONGODB, "data-volume")
+SCRIPT = os.path.join(support.BASE, "data-volume")
 data_volume = support.load(SCRIPT)
 SIZE = 512 << 20
 

@@ -210,7 +210,7 @@ run "doors_lead_to_their_port_and_no_other" {
       state_dir  = "/var/lib/amid"
       targets    = [{ account_id = "123456789012", region = "us-east-1" }]
       http       = { listen = "0.0.0.0:9464" }
-      webhook    = { listen = "0.0.0.0:9465", secret_file = "/run/amid/amid/secrets/WEBHOOK" }
+      webhook    = { listen = "0.0.0.0:9465", secret_file = "/run/credentials/amid.service/secrets_WEBHOOK" }
     }
     webhook = {
       subnet_ids          = ["subnet-3", "subnet-4"]
