@@ -20,6 +20,7 @@ mod in_place;
 mod killed;
 mod mistakes;
 mod no_capacity;
+mod replaced;
 mod revert;
 mod superseded;
 mod suspended;
@@ -77,11 +78,13 @@ pub enum Scene {
     Approval,
     /// 17: suspended apps.
     Suspended,
+    /// 18: another machine for amid itself.
+    Replaced,
 }
 
 impl Scene {
     /// All of them, in their order.
-    pub const ALL: [Scene; 18] = [
+    pub const ALL: [Scene; 19] = [
         Scene::First,
         Scene::Bump,
         Scene::BumpBroken,
@@ -100,6 +103,7 @@ impl Scene {
         Scene::ByHand,
         Scene::Approval,
         Scene::Suspended,
+        Scene::Replaced,
     ];
 
     /// Those that `make demo` plays, on one app.
@@ -156,6 +160,11 @@ impl Scene {
             Scene::ByHand => ("15", "by-hand", "terragrunt by hand"),
             Scene::Approval => ("16", "approval", "A plan that needs a person"),
             Scene::Suspended => ("17", "suspended", "A suspended app"),
+            Scene::Replaced => (
+                "18",
+                "replaced",
+                "amid's own machine is replaced in the middle of an apply",
+            ),
         }
     }
 
@@ -209,6 +218,7 @@ impl Scene {
             Scene::ByHand => by_hand::play(stage).await,
             Scene::Approval => approval::play(stage).await,
             Scene::Suspended => suspended::play(stage).await,
+            Scene::Replaced => replaced::play(stage).await,
         }
     }
 }
