@@ -31,6 +31,8 @@ SERVICES = {
 # Names in the testkit's proxy that S3 itself does not have.
 PROXY_NAMES = {"s3:ListObjects", "s3:HeadBucket", "s3:HeadObject"}
 NO_LISTS = {"$comment", "permissions", "implied"}
+# What amid asks by itself: each of these is called somewhere, or it is permitted for nothing.
+ITS_OWN = ("look", "read_parameters", "clean_images", "clean_snapshots", "mark")
 
 
 def known_operations():
@@ -67,8 +69,12 @@ def check_calls(content, folders):
         # amid itself never asks S3, and `get_object()` is a likely name of somebody's own.
         if service != "s3":
             by_method.setdefault(xform_name(name), set()).add(operation)
-    seen = 0
-    for method, path in calls(folders).items():
+    called, seen = calls(folders), 0
+    for kind in ITS_OWN:
+        for operation in content[kind]:
+            if xform_name(operation.split(":")[1]) not in called:
+                problems.append(f"{operation} in `{kind}` is permitted, and amid never calls it")
+    for method, path in called.items():
         operations = by_method.get(method)
         if operations:
             seen += 1

@@ -34,10 +34,10 @@ locals {
 # --- Looking, planning: changes nothing ---
 
 data "aws_iam_policy_document" "plan" {
-  # AWS knows no resources for lists and looks.
+  # AWS knows no resources for lists and looks: amid's own, and those of terraform's refresh.
   statement {
     sid       = "Look"
-    actions   = local.actions.look
+    actions   = distinct(concat(local.actions.look, local.actions.refresh))
     resources = ["*"]
   }
 
