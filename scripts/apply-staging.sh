@@ -63,7 +63,8 @@ done
 
 # settled UNIT: a further plan changes nothing, apart from what this API does not
 # give back as it was told: descriptions of security group rules, the network of a
-# zone, a group's maintenance policy, a template's own tags.
+# zone (and the policies that are worked out from it), a group's maintenance policy,
+# a template's own tags.
 settled() {
   unit "$1" plan "-out=$folder/plan" || return 1
   local log
@@ -74,6 +75,7 @@ import json, sys
 
 FORGOTTEN = {
     "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule", "aws_route53_zone",
+    "aws_iam_role_policy",
     "aws_autoscaling_group", "aws_launch_template",
 }
 with open(sys.argv[1], encoding="utf-8") as file:

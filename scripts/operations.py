@@ -29,7 +29,7 @@ SERVICES = {
     "s3": "s3",
 }
 # Names in the testkit's proxy that S3 itself does not have.
-PROXY_NAMES = {"s3:ListObjects", "s3:HeadBucket", "s3:HeadObject"}
+PROXY_NAMES = {"s3:GetBucketPublicAccessBlock", "s3:HeadBucket", "s3:HeadObject", "s3:ListObjects"}
 NO_LISTS = {"$comment", "permissions", "implied"}
 # What amid asks by itself: each of these is called somewhere, or it is permitted for nothing.
 ITS_OWN = ("look", "read_parameters", "clean_images", "clean_snapshots", "mark")

@@ -48,6 +48,7 @@ data "aws_iam_policy_document" "plan" {
     resources = [for name in var.image_parameters : "arn:${local.partition}:ssm:${local.here}:parameter/${trimprefix(name, "/")}"]
   }
 
+  # Before each run terragrunt looks whether the bucket is kept as it should be.
   statement {
     sid       = "ListState"
     actions   = local.actions.list_state
