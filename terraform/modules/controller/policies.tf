@@ -61,6 +61,18 @@ data "aws_iam_policy_document" "plan" {
     actions   = local.actions.read_state
     resources = [for prefix in var.app_prefixes : "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}*"]
   }
+
+  # No app's unit looks at these, and this one's state may hold the secret of the sign-on.
+  statement {
+    sid     = "NotThese"
+    effect  = "Deny"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    resources = flatten([
+      for prefix in var.app_prefixes : [
+        for unit in var.private_units : "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}${unit}/*"
+      ]
+    ])
+  }
 }
 
 # --- Applying: what an app's unit holds, and its state ---

@@ -136,6 +136,18 @@ variable "app_units" {
   }
 }
 
+variable "private_units" {
+  description = "Folders below a prefix whose states nobody here may read: this unit's own."
+  type        = list(string)
+  default     = ["controller"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.private_units) > 0
+    error_message = "At least this unit's own folder is private."
+  }
+}
+
 variable "state_bucket" {
   description = "Bucket with terraform's states."
   type        = string

@@ -132,9 +132,16 @@ run "the_plan_policy_changes_nothing" {
     condition = alltrue(flatten([
       for statement in data.aws_iam_policy_document.plan.statement : [
         for action in statement.actions : can(regex("^[a-z0-9]+:(Describe|Get|List)", action))
-      ]
+      ] if statement.effect != "Deny"
     ]))
     error_message = "Looking is all that it allows."
+  }
+
+  assert {
+    condition = flatten([
+      for statement in data.aws_iam_policy_document.plan.statement : statement.resources if statement.effect == "Deny"
+    ]) == ["arn:aws:s3:::states/prod/controller/*"]
+    error_message = "The state of amid's own unit is nobody's to read."
   }
 }
 
