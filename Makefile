@@ -9,6 +9,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-crash test-e2e test-images test-dist dist bench fmt clean
+.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-infra test-crash test-e2e bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -45,6 +46,9 @@ test-page: tools ## the page in a browser, while a real amid rolls
 
 test-terraform: tools ## the modules' own tests, with mocked providers
 	@scripts/test-terraform.sh
+
+test-infra: tools ## linters, policies and machines' scripts (INFRA_APPLY=1 applies staging to an emulator)
+	@scripts/test-infra.sh
 
 test-crash: tools ## kill the real binary at every crash point
 	@scripts/test-crash.sh

@@ -8,7 +8,7 @@ source "${stage:?}/provision/lib.sh"
 [[ -f /etc/image-release.json ]] || die "This is no image of the kind base: it has no /etc/image-release.json"
 
 apt update
-install_packages git openssh-client
+install_packages git openssh-client xfsprogs
 install_vendor_packages
 for program in terragrunt terraform; do
   install -o root -g root -m 0755 "$stage/bin/$program" "/usr/local/bin/$program"

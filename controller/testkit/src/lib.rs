@@ -16,6 +16,7 @@ pub mod forge;
 pub mod git_http;
 pub mod lifetime;
 pub mod moto;
+pub mod permissions;
 pub mod proxy;
 pub mod receiver;
 pub mod repo;

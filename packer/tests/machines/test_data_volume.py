@@ -9,7 +9,7 @@ import unittest
 
 import support
 
-SCRIPT = os.path.join(support.MONGODB, "data-volume")
+SCRIPT = os.path.join(support.BASE, "data-volume")
 data_volume = support.load(SCRIPT)
 SIZE = 512 << 20
 
@@ -86,16 +86,13 @@ class Prepare(unittest.TestCase):
 
 
 def loop_devices():
-    """Whether this machine lets us have real devices."""
+    """Whether this machine lets us mount XFS on real devices."""
     if os.geteuid() != 0:
         return False
-    with tempfile.NamedTemporaryFile() as file:
-        file.truncate(1 << 20)
-        done = subprocess.run(["losetup", "--find", "--show", file.name], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            return False
-        subprocess.run(["losetup", "--detach", done.stdout.strip()], check=False)
-    return True
+    with tempfile.NamedTemporaryFile() as file, tempfile.TemporaryDirectory() as place:
+        file.truncate(SIZE)
+        steps = (["mkfs.xfs", "-q", file.name], ["mount", "-o", "loop", file.name, place], ["umount", place])
+        return all(subprocess.run(step, capture_output=True, check=False).returncode == 0 for step in steps)
 
 
 class TwoMachines(unittest.TestCase):

@@ -45,7 +45,7 @@ inputs = {
     repository = {
       url        = local.env.controller_values.repository
       branch     = local.env.controller_values.branch
-      token_file = "/run/amid/amid/secrets/GIT_TOKEN"
+      token_file = "/run/credentials/amid.service/secrets_GIT_TOKEN"
     }
     state_dir = "/var/lib/amid"
     targets = [{

@@ -36,7 +36,9 @@ inputs = {
   vpc_id           = dependency.network.outputs.vpc_id
   dns_zone         = "mongodb.${local.env.name}.internal"
   parameter_prefix = "/${local.app}"
-  snapshots        = local.env.mongodb_values.snapshots
+
+  # Emulators know nothing of snapshot policies.
+  snapshots = get_env("AWS_ENDPOINT_URL", "") == "" ? local.env.mongodb_values.snapshots : null
 
   # The n-th member lives in the n-th zone, for good.
   members = {

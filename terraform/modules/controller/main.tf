@@ -27,6 +27,7 @@ resource "aws_launch_template" "main" {
     ebs {
       encrypted             = true
       volume_type           = "gp3"
+      volume_size           = var.disk_size
       delete_on_termination = true
     }
   }

@@ -34,10 +34,10 @@ locals {
 # --- Looking, planning: changes nothing ---
 
 data "aws_iam_policy_document" "plan" {
-  # AWS knows no resources for lists and looks.
+  # AWS knows no resources for lists and looks: amid's own, and those of terraform's refresh.
   statement {
     sid       = "Look"
-    actions   = local.actions.look
+    actions   = distinct(concat(local.actions.look, local.actions.refresh))
     resources = ["*"]
   }
 
@@ -48,6 +48,7 @@ data "aws_iam_policy_document" "plan" {
     resources = [for name in var.image_parameters : "arn:${local.partition}:ssm:${local.here}:parameter/${trimprefix(name, "/")}"]
   }
 
+  # Before each run terragrunt looks whether the bucket is kept as it should be.
   statement {
     sid       = "ListState"
     actions   = local.actions.list_state
@@ -59,6 +60,18 @@ data "aws_iam_policy_document" "plan" {
     sid       = "ReadState"
     actions   = local.actions.read_state
     resources = [for prefix in var.app_prefixes : "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}*"]
+  }
+
+  # No app's unit looks at these, and this one's state may hold the secret of the sign-on.
+  statement {
+    sid     = "NotThese"
+    effect  = "Deny"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    resources = flatten([
+      for prefix in var.app_prefixes : [
+        for unit in var.private_units : "arn:${local.partition}:s3:::${var.state_bucket}/${prefix}${unit}/*"
+      ]
+    ])
   }
 }
 

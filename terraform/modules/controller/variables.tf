@@ -25,6 +25,18 @@ variable "instance_type" {
   nullable    = false
 }
 
+variable "disk_size" {
+  description = "GiB of the machine's own disk. Each app's unit has a cache of terraform's providers there, some 700 MiB."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.disk_size >= 8 && var.disk_size <= 1000
+    error_message = "`disk_size` is between 8 and 1000 GiB."
+  }
+}
+
 variable "vpc_id" {
   description = "Network of the machine."
   type        = string
@@ -56,7 +68,7 @@ variable "config" {
 }
 
 variable "secrets" {
-  description = "Secrets by name, as references below `parameter_prefix`: `ssm:/prod/amid/git_token`. The machine fetches them at boot, as files in `/run/amid/amid/secrets/`."
+  description = "Secrets by name, as references below `parameter_prefix`: `ssm:/prod/amid/git_token`. The machine fetches them at boot; the config finds them as `/run/credentials/amid.service/secrets_GIT_TOKEN`."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -121,6 +133,18 @@ variable "app_units" {
   validation {
     condition     = can(regex("^[a-z0-9*/_-]*[a-z0-9_-]$", var.app_units))
     error_message = "`app_units` does not end with `*` or `/`: it says how such a folder is called."
+  }
+}
+
+variable "private_units" {
+  description = "Folders below a prefix whose states nobody here may read: this unit's own."
+  type        = list(string)
+  default     = ["controller"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.private_units) > 0
+    error_message = "At least this unit's own folder is private."
   }
 }
 

@@ -100,7 +100,7 @@ data "aws_iam_policy_document" "member" {
 
   statement {
     sid       = "Leave"
-    actions   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
+    actions   = ["autoscaling:CompleteLifecycleAction"]
     resources = ["arn:${local.partition}:autoscaling:${local.here}:autoScalingGroup:*:autoScalingGroupName/${local.names[each.key]}-*"]
   }
 }

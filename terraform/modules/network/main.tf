@@ -10,6 +10,12 @@ resource "aws_vpc" "main" {
   enable_dns_hostnames = true
 }
 
+# Whoever forgets to name a security group gets one that lets nothing through.
+resource "aws_default_security_group" "main" {
+  vpc_id = aws_vpc.main.id
+  tags   = { Name = "${var.name}-default" }
+}
+
 resource "aws_internet_gateway" "main" {
   vpc_id = aws_vpc.main.id
   tags   = { Name = var.name }

@@ -85,6 +85,12 @@ impl Call {
         })
     }
 
+    /// The id of the key that the request is signed with; empty where it is not signed.
+    pub(crate) fn key(&self) -> String {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        of_scope(&self.headers, query, 0)
+    }
+
     /// Takes over the fields as the body that moto gets.
     pub(crate) fn use_form(&mut self, form: Form) {
         self.body = Bytes::from(form.encode());
@@ -101,6 +107,11 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 /// The service in `Credential=KEY/20261123/us-east-1/SERVICE/aws4_request`.
 fn service(headers: &HeaderMap, query: &str) -> String {
+    of_scope(headers, query, 3)
+}
+
+/// A part of the credential scope; empty where the request is not signed.
+fn of_scope(headers: &HeaderMap, query: &str, part: usize) -> String {
     let header = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -115,7 +126,7 @@ fn service(headers: &HeaderMap, query: &str) -> String {
     };
     let scope = from_header.or_else(from_query).unwrap_or_default();
     let scope = scope.split([',', '&', ' ']).next().unwrap_or_default();
-    scope.split('/').nth(3).unwrap_or_default().to_owned()
+    scope.split('/').nth(part).unwrap_or_default().to_owned()
 }
 
 /// What S3 calls a request of this method and path; path-style addresses are taken for granted, as every
@@ -204,6 +215,7 @@ mod tests {
             (&*query.service, &*query.action),
             ("autoscaling", "DescribeAutoScalingGroups")
         );
+        assert_eq!(query.key(), "test");
         for (method, path, action) in [
             (
                 Method::PUT,

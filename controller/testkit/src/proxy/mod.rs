@@ -61,6 +61,8 @@ pub struct Proxy {
 pub struct Seen {
     /// When its answer was ready.
     pub at: jiff::Timestamp,
+    /// The id of the key that it was signed with; empty where it was not signed.
+    pub key: String,
     /// The service as the signature names it: `ec2`, `autoscaling`, `elasticloadbalancing`, `s3`, `sts`, …
     pub service: String,
     /// The action, for example `DescribeInstances`; for S3 `GetObject`, `PutObject` and so on.
@@ -160,6 +162,7 @@ impl Inner {
             }
         };
         let (service, action) = (call.service.clone(), call.action.clone());
+        let key = call.key();
         let answer = self.answer(call).await;
         let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,6 +171,7 @@ impl Inner {
         }
         seen.push_back(Seen {
             at: jiff::Timestamp::now(),
+            key,
             service,
             action,
             status,

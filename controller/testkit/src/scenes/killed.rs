@@ -70,7 +70,7 @@ async fn everything(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 /// Bumps to an image and answers the running apply once the new group is there and terraform does not know it.
-async fn caught_in_the_middle(stage: &mut Stage<'_>, ami: &str) -> Result<Run> {
+pub(super) async fn caught_in_the_middle(stage: &mut Stage<'_>, ami: &str) -> Result<Run> {
     stage.rules().fault(Fault {
         service: "autoscaling".to_owned(),
         action: "CreateAutoScalingGroup".to_owned(),
@@ -88,7 +88,8 @@ async fn caught_in_the_middle(stage: &mut Stage<'_>, ami: &str) -> Result<Run> {
     apply.context("No apply runs though its group has just been made")
 }
 
-async fn nothing_is_left(stage: &mut Stage<'_>, ami: &str) -> Result<()> {
+/// One group, one template, both known to terraform, and no lock.
+pub(super) async fn nothing_is_left(stage: &mut Stage<'_>, ami: &str) -> Result<()> {
     let scribe = stage.scribe.clone();
     let look = stage.sampler.latest().context("Nothing was seen yet")?;
     let group = look.only().context("There is not one group")?;

@@ -20,16 +20,18 @@ mod in_place;
 mod killed;
 mod mistakes;
 mod no_capacity;
+mod replaced;
 mod revert;
 mod superseded;
 mod suspended;
 
-use std::env;
+use std::{collections::BTreeSet, env};
 
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 
 use crate::{
+    permissions,
     timeline::Scribe,
     world::{
         World,
@@ -76,11 +78,13 @@ pub enum Scene {
     Approval,
     /// 17: suspended apps.
     Suspended,
+    /// 18: another machine for amid itself.
+    Replaced,
 }
 
 impl Scene {
     /// All of them, in their order.
-    pub const ALL: [Scene; 18] = [
+    pub const ALL: [Scene; 19] = [
         Scene::First,
         Scene::Bump,
         Scene::BumpBroken,
@@ -99,6 +103,7 @@ impl Scene {
         Scene::ByHand,
         Scene::Approval,
         Scene::Suspended,
+        Scene::Replaced,
     ];
 
     /// Those that `make demo` plays, on one app.
@@ -155,6 +160,11 @@ impl Scene {
             Scene::ByHand => ("15", "by-hand", "terragrunt by hand"),
             Scene::Approval => ("16", "approval", "A plan that needs a person"),
             Scene::Suspended => ("17", "suspended", "A suspended app"),
+            Scene::Replaced => (
+                "18",
+                "replaced",
+                "amid's own machine is replaced in the middle of an apply",
+            ),
         }
     }
 
@@ -208,6 +218,7 @@ impl Scene {
             Scene::ByHand => by_hand::play(stage).await,
             Scene::Approval => approval::play(stage).await,
             Scene::Suspended => suspended::play(stage).await,
+            Scene::Replaced => replaced::play(stage).await,
         }
     }
 }
@@ -231,6 +242,13 @@ pub async fn play_on(scene: Scene, stage: &mut Stage<'_>) -> bool {
         "never did two applies run at once",
         overlap.is_none(),
         || overlap.unwrap_or_default(),
+    );
+    let asked = permissions::permitted()
+        .map(|permitted| permissions::not_permitted(&stage.requests(), &permitted));
+    well &= scribe.check_or(
+        "amid asked AWS for nothing that its policies do not allow",
+        asked.as_ref().is_ok_and(BTreeSet::is_empty),
+        || format!("{asked:?}: see terraform/modules/controller/operations.json"),
     );
     if ended.is_err() {
         scribe.note("the end of amid's log:");

@@ -24,7 +24,8 @@ use super::{
     processes::{self, Runs},
 };
 use crate::{
-    proxy::{Proxy, Rules},
+    permissions::AMIDS_KEY,
+    proxy::{Proxy, Rules, Seen},
     repo::{Author, BareRepo},
     sampler::Sampler,
     timeline::Scribe,
@@ -100,12 +101,15 @@ impl<'w> Stage<'w> {
         proxy.rules().target_initial(Duration::from_secs(3));
         let endpoint = proxy.endpoint();
         let aws = Aws::new(&endpoint);
+        let mut environment = world.tools.environment(&endpoint);
+        // The last one counts. By it amid's calls are told from everybody else's.
+        environment.push(("AWS_ACCESS_KEY_ID", AMIDS_KEY.into()));
         let setup = Setup {
             binary: world.tools.amid.clone(),
             config: folder.join("amid.json"),
             log: folder.join("amid.log"),
             http: daemon::free_address()?,
-            environment: world.tools.environment(&endpoint),
+            environment,
         };
         let config = json!({
             "repository": { "url": bare.path(), "branch": "main", "poll": "1s", "author": "amid <amid@localhost>" },
@@ -145,6 +149,11 @@ impl<'w> Stage<'w> {
     /// How AWS is bent on this stage, and on no other.
     pub fn rules(&self) -> &Rules {
         self.proxy.rules()
+    }
+
+    /// What this stage's AWS was asked.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.proxy.requests()
     }
 
     /// The endpoint of this stage's AWS.

@@ -132,9 +132,16 @@ run "the_plan_policy_changes_nothing" {
     condition = alltrue(flatten([
       for statement in data.aws_iam_policy_document.plan.statement : [
         for action in statement.actions : can(regex("^[a-z0-9]+:(Describe|Get|List)", action))
-      ]
+      ] if statement.effect != "Deny"
     ]))
     error_message = "Looking is all that it allows."
+  }
+
+  assert {
+    condition = flatten([
+      for statement in data.aws_iam_policy_document.plan.statement : statement.resources if statement.effect == "Deny"
+    ]) == ["arn:aws:s3:::states/prod/controller/*"]
+    error_message = "The state of amid's own unit is nobody's to read."
   }
 }
 
@@ -210,7 +217,7 @@ run "doors_lead_to_their_port_and_no_other" {
       state_dir  = "/var/lib/amid"
       targets    = [{ account_id = "123456789012", region = "us-east-1" }]
       http       = { listen = "0.0.0.0:9464" }
-      webhook    = { listen = "0.0.0.0:9465", secret_file = "/run/amid/amid/secrets/WEBHOOK" }
+      webhook    = { listen = "0.0.0.0:9465", secret_file = "/run/credentials/amid.service/secrets_WEBHOOK" }
     }
     webhook = {
       subnet_ids          = ["subnet-3", "subnet-4"]
