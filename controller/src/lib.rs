@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod alone;
 pub mod aws;
 pub mod cli;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod config;
 pub mod daemon;
 pub mod desired;
 pub mod fault;
+pub mod gate;
 pub mod git;
 pub mod http;
 pub mod metrics;

@@ -65,6 +65,9 @@ pub struct App {
     pub state: Option<Sentence>,
     /// What stands still.
     pub held: Vec<Sentence>,
+    /// What people should know, though nothing stands still for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Sentence>,
     /// The terragrunt run that is under way: `plan add`, `apply drain`.
     pub running: Option<String>,
 }

@@ -5,6 +5,7 @@
 //! read fails: half a list of groups would look like groups that are gone.
 //! Changes go through terragrunt, never through this module.
 
+mod children;
 mod fleet;
 mod images;
 mod targets;
@@ -18,6 +19,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+pub use children::{Own, Surroundings, own_files};
 pub use fleet::{Fleet, Scope};
 pub use targets::TargetStates;
 

@@ -17,6 +17,7 @@ fn app(name: &str) -> App {
         releases: Vec::new(),
         state: None,
         held: Vec::new(),
+        notes: Vec::new(),
         running: None,
     }
 }

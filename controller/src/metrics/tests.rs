@@ -38,6 +38,7 @@ fn app(name: &str, phase: Phase) -> App {
         }],
         state: None,
         held: Vec::new(),
+        notes: Vec::new(),
         running: None,
     }
 }

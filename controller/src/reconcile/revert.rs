@@ -12,6 +12,7 @@ use amid_core::manifest::parse::{Source, parse_one};
 use amid_core::step::Revert;
 
 use super::engine::{Engine, Slot};
+use super::look::VERSIONS;
 use super::perform::Performed;
 use crate::desired::{Accepted, commit_id};
 use crate::fault;
@@ -27,9 +28,6 @@ const LAUNCH_FIELDS: &[&str] = &[
     "user_data",
     "image",
 ];
-
-/// How many versions of a manifest are looked through for the live release.
-const VERSIONS: usize = 500;
 
 /// Writes and pushes it.
 pub(super) async fn push(

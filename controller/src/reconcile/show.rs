@@ -58,6 +58,15 @@ impl Engine {
             .collect();
         say_new_holds(app, &state.held, &held);
         state.held = held;
+        let notes: Vec<Sentence> = plan
+            .notes
+            .iter()
+            .map(|reason| Sentence::of(reason, app))
+            .collect();
+        for note in notes.iter().filter(|note| !state.notes.contains(note)) {
+            tracing::info!(app, reason = note.label, "{app}: {}", note.text);
+        }
+        state.notes = notes;
         let _ = desired;
     }
 
@@ -82,6 +91,14 @@ impl Engine {
             state.reason = Some(Sentence::of(&reason, slot.app.as_str()));
         }
         state.held.clear();
+        state.notes = match &state.history.older_wiring {
+            // Known from an earlier run: terraform is not asked for it again.
+            Some(key) if groups.iter().any(|group| group.key == *key) => {
+                let reason = Reason::OlderWiring { key: key.clone() };
+                vec![Sentence::of(&reason, slot.app.as_str())]
+            }
+            _ => Vec::new(),
+        };
         state.turn = None;
     }
 
@@ -176,6 +193,7 @@ impl Engine {
             releases,
             state: state.reason.clone(),
             held: state.held.clone(),
+            notes: state.notes.clone(),
             running: state.running.clone(),
         }
     }

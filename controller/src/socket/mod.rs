@@ -8,6 +8,7 @@
 //! [`Command`] for the loop, whose sentence is the answer. A request has no
 //! body: all of it stands in path and query.
 
+mod group;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::status::{Asked, Command, Status};
+pub use group::give_to;
 use query::Query;
 pub use query::{HistoryQuery, PlanQuery};
 
