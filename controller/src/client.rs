@@ -52,6 +52,18 @@ impl Client {
         }
     }
 
+    /// Whether a daemon may be there: only where the socket is missing, or
+    /// nobody listens on it, surely none is.
+    pub async fn may_be_there(&self) -> bool {
+        match UnixStream::connect(&self.path).await {
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ),
+        }
+    }
+
     /// The snapshot.
     ///
     /// # Errors

@@ -33,6 +33,9 @@ pub struct Config {
     /// The listener for metrics and status.
     #[serde(default)]
     pub http: Http,
+    /// The socket that the command line talks to.
+    #[serde(default)]
+    pub socket: Socket,
     /// The listener for webhooks; off without it.
     pub webhook: Option<Webhook>,
     /// The forge that hosts the repository; without it there are no pull
@@ -124,6 +127,15 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
         }
     }
+}
+
+/// The socket that the command line talks to.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Socket {
+    /// The group whose members may command the daemon: a name in
+    /// `/etc/group`, or a number. Without it, the group of amid's own user.
+    pub group: Option<String>,
 }
 
 /// The listener for webhooks.

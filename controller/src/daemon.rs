@@ -1,6 +1,7 @@
 //! Wires the daemon together: config in, running loop out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use amid_core::history::Event;
 use amid_core::model::AppName;
 
-use crate::aws::{self, Aws};
+use crate::aws::{self, Aws, Surroundings};
 use crate::cleanup::{self, Cleaner};
 use crate::config::{Config, Target};
 use crate::forge::Forge;
+use crate::gate::Gates;
 use crate::git::{Credentials, Limits, Mirror, Remote};
 use crate::http::{self, Liveness};
 use crate::metrics::Metrics;
@@ -27,7 +29,7 @@ use crate::reconcile::{self, Engine, Place, Slot};
 use crate::run::{Inputs, run};
 use crate::socket::{self, HistoryQuery, PlanQuery};
 use crate::status::{Asked, Status};
-use crate::store::{Record, StateDir};
+use crate::store::{Record, StateDir, read_bounded, write_atomic};
 use crate::systemd::{self, Watchdog};
 use crate::terragrunt::{Terragrunt, Tools};
 use crate::watch::Watch;
@@ -49,72 +51,10 @@ pub async fn serve(
     parent_env: BTreeMap<String, String>,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<bool> {
-    let clock: fn() -> Timestamp = now;
-    let store =
-        StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
-    let recent: Recent = Arc::default();
-    let mut replay = Replay::default();
-    let (journal, repairs) = store
-        .journal(clock(), |record| replay.take(record, &recent))
-        .map_err(|error| anyhow::Error::msg(error.to_string()))?;
-    for repair in &repairs {
-        tracing::warn!("{repair}");
-    }
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "unknown")?);
-    let mirror = Mirror::open(store.path(), remote(&config)?)?;
-    let tools = Tools {
-        terragrunt: config.terragrunt.binary.clone(),
-        terraform: config.terragrunt.terraform.clone(),
-        parent_env,
-        env: config.terragrunt.env.clone(),
-        plan_timeout: config.terragrunt.plan_limit(),
-        apply_timeout: config.terragrunt.apply_limit(),
-        memory_per_run: config.terragrunt.memory_per_run_mib << 20,
-        clock,
-    };
-    let mut places = Vec::new();
-    for target in &config.targets {
-        places.push(Place {
-            aws: Aws::connect(&place(target), reconcile::count_aws(Arc::clone(&metrics))).await,
-            account_id: target.account_id.clone(),
-            checked: false.into(),
-        });
-    }
-    let forge = match &config.forge {
-        Some(forge) => Some(Forge::new(forge, &config.repository.url)?),
-        None => None,
-    };
-    let statuses = config.forge.as_ref().is_some_and(|forge| forge.statuses);
-    let notifier = Notifier::new(statuses || !config.notify.receivers.is_empty(), &metrics);
-    let runner = Terragrunt::new(tools, store.units());
-    let cleanup = config
-        .cleanup
-        .clone()
-        .map(|config| Arc::new(Cleaner::new(config, store.path())));
-    let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
-    let socket_path = store.path().join("amid.sock");
-    let engine = Arc::new(Engine {
-        mirror: Arc::new(mirror),
-        runner,
-        places,
-        store,
-        journal: Mutex::new(journal),
-        metrics: Arc::clone(&metrics),
-        accepted: watch::Sender::new(None),
-        stopping: watch::Sender::new(false),
-        turns: Arc::new(Semaphore::new(turns)),
-        slots: Mutex::new(replay.slots),
-        hint: tokio::sync::Notify::new(),
-        approved_heads: Mutex::default(),
-        last_accepted: replay.accepted,
-        applies: 0.into(),
-        recent: Arc::clone(&recent),
-        tap: notifier.tap(),
-        forge: forge.clone(),
-        cleanup,
-        clock,
-        config,
-    });
+    let (engine, notifier) = engine(config, parent_env).await?;
+    let engine = Arc::new(engine);
+    let (recent, metrics) = (Arc::clone(&engine.recent), Arc::clone(&engine.metrics));
+    let socket_path = engine.store.path().join("amid.sock");
     let images = clean_up(&engine);
 
     let (status, shown) = watch::channel(Arc::new(Status::default()));
@@ -123,6 +63,9 @@ pub async fn serve(
     let moved = Moved::new();
     listen(&engine, &shown, &images, &moved, &ending).await?;
     let socket = socket::bind(&socket_path).await?;
+    if let Some(group) = &engine.config.socket.group {
+        socket::give_to(&socket_path, group)?;
+    }
     let handlers = socket::Handlers {
         status: shown.clone(),
         history: history(&recent),
@@ -134,10 +77,13 @@ pub async fn serve(
 
     let telling = notifier.start(notify::Setup {
         config: engine.config.notify.clone(),
-        forge: forge.filter(|_| statuses),
+        forge: engine
+            .forge
+            .clone()
+            .filter(|_| tells_statuses(&engine.config)),
         status: shown.clone(),
         metrics: Arc::clone(&metrics),
-        clock,
+        clock: now,
         file: engine.store.path().join("notices.json"),
         ending: ending.clone(),
     })?;
@@ -173,6 +119,93 @@ pub async fn serve(
     }
     let _ = std::fs::remove_file(&socket_path);
     finished
+}
+
+/// What passes share, with what the journal says of the past. The state
+/// directory is this process's from then on.
+///
+/// # Errors
+///
+/// A sentence that says what is missing at start.
+pub(crate) async fn engine(
+    config: Config,
+    parent_env: BTreeMap<String, String>,
+) -> anyhow::Result<(Engine, Notifier)> {
+    let clock: fn() -> Timestamp = now;
+    let store =
+        StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
+    let recent: Recent = Arc::default();
+    let mut replay = Replay::default();
+    let (journal, repairs) = store
+        .journal(clock(), |record| replay.take(record, &recent))
+        .map_err(|error| anyhow::Error::msg(error.to_string()))?;
+    for repair in &repairs {
+        tracing::warn!("{repair}");
+    }
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "unknown")?);
+    let mirror = Mirror::open(store.path(), remote(&config)?)?;
+    let tools = Tools {
+        terragrunt: config.terragrunt.binary.clone(),
+        terraform: config.terragrunt.terraform.clone(),
+        parent_env,
+        env: config.terragrunt.env.clone(),
+        plan_timeout: config.terragrunt.plan_limit(),
+        apply_timeout: config.terragrunt.apply_limit(),
+        memory_per_run: config.terragrunt.memory_per_run_mib << 20,
+        clock,
+    };
+    let own = OwnFiles::read(&tools.parent_env);
+    let mut places = Vec::new();
+    for (index, target) in config.targets.iter().enumerate() {
+        let place = place(target);
+        places.push(Place {
+            aws: Aws::connect(&place, reconcile::count_aws(Arc::clone(&metrics))).await,
+            account_id: target.account_id.clone(),
+            checked: false.into(),
+            surroundings: own.surroundings(&place, &tools.parent_env, store.path(), index)?,
+        });
+    }
+    let forge = match &config.forge {
+        Some(forge) => Some(Forge::new(forge, &config.repository.url)?),
+        None => None,
+    };
+    let tells = tells_statuses(&config) || !config.notify.receivers.is_empty();
+    let notifier = Notifier::new(tells, &metrics);
+    let runner = Terragrunt::new(tools, store.units());
+    let cleanup = config
+        .cleanup
+        .clone()
+        .map(|config| Arc::new(Cleaner::new(config, store.path())));
+    let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
+    let engine = Engine {
+        mirror: Arc::new(mirror),
+        runner,
+        gates: Gates::new()?,
+        places,
+        store,
+        journal: Mutex::new(journal),
+        metrics,
+        accepted: watch::Sender::new(None),
+        stopping: watch::Sender::new(false),
+        turns: Arc::new(Semaphore::new(turns)),
+        slots: Mutex::new(replay.slots),
+        hint: tokio::sync::Notify::new(),
+        approved_heads: Mutex::new(replay.approved),
+        last_accepted: replay.accepted,
+        applies: 0.into(),
+        recent,
+        tap: notifier.tap(),
+        forge,
+        cleanup,
+        clock,
+        config,
+    };
+    Ok((engine, notifier))
+}
+
+/// Whether commits on the forge get to know how they fare.
+fn tells_statuses(config: &Config) -> bool {
+    config.forge.as_ref().is_some_and(|forge| forge.statuses)
 }
 
 /// Opens the listeners that the config asks for.
@@ -366,6 +399,7 @@ pub fn remember(recent: &Recent, at: Timestamp, mut entry: Value) {
 struct Replay {
     slots: BTreeMap<AppName, Arc<Slot>>,
     accepted: Option<git2::Oid>,
+    approved: Vec<git2::Oid>,
 }
 
 impl Replay {
@@ -373,6 +407,9 @@ impl Replay {
         remember(recent, record.at, record.entry.clone());
         if let Some(commit) = record.entry["accepted"].as_str() {
             self.accepted = commit.parse().ok();
+        }
+        if let Some(head) = record.entry["approved_head"].as_str() {
+            self.approved.extend(head.parse::<git2::Oid>().ok());
         }
         // An entry of a newer version is history, but decides nothing.
         let Some(app) = record.entry["app"]
@@ -418,19 +455,80 @@ fn plan(engine: &Arc<Engine>) -> socket::Plan {
     Arc::new(move |query: PlanQuery| {
         let engine = Arc::clone(&engine);
         Box::pin(async move {
-            let accepted = engine.accepted().ok_or("the repository was not read yet")?;
-            let apps: Vec<AppName> = match &query.app {
-                Some(app) => vec![AppName::parse(app)?],
-                None => accepted.apps.keys().cloned().collect(),
-            };
-            let mut plans = Vec::new();
-            for app in apps {
-                match reconcile::dry_run(&engine, &app, query.commands).await {
-                    Ok(plan) => plans.push(plan),
-                    Err(error) => plans.push(json!({ "app": app, "error": error })),
-                }
-            }
+            let plans = plans(&engine, query.app.as_deref(), query.commands).await?;
             Ok(Value::Array(plans))
         })
     })
+}
+
+/// What a pass would do now to an app, or to each.
+///
+/// # Errors
+///
+/// A sentence that says why nothing can be said of any.
+pub(crate) async fn plans(
+    engine: &Arc<Engine>,
+    app: Option<&str>,
+    commands: bool,
+) -> Result<Vec<Value>, String> {
+    let accepted = engine.accepted().ok_or("the repository was not read yet")?;
+    let apps: Vec<AppName> = match app {
+        Some(app) => vec![AppName::parse(app)?],
+        None => accepted.apps.keys().cloned().collect(),
+    };
+    let mut plans = Vec::new();
+    for app in apps {
+        match reconcile::dry_run(engine, &app, commands).await {
+            Ok(plan) => plans.push(plan),
+            Err(error) => plans.push(json!({ "app": app, "error": error })),
+        }
+    }
+    Ok(plans)
+}
+
+/// The files of AWS profiles of amid's own user.
+struct OwnFiles {
+    profiles: String,
+    has_credentials: bool,
+}
+
+impl OwnFiles {
+    /// The most of a file of profiles that is read, in bytes.
+    const MAX: u64 = 1 << 20;
+
+    fn read(env: &BTreeMap<String, String>) -> Self {
+        let [profiles, credentials] = aws::own_files(env);
+        let text = profiles
+            .filter(|file| file.is_file())
+            .and_then(|file| read_bounded(&file, Self::MAX).ok());
+        Self {
+            profiles: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
+            has_credentials: credentials.is_some_and(|file| file.is_file()),
+        }
+    }
+
+    /// What the target at `index` changes in the environment of its runs; its
+    /// profiles are written.
+    fn surroundings(
+        &self,
+        place: &aws::Place,
+        env: &BTreeMap<String, String>,
+        state: &Path,
+        index: usize,
+    ) -> anyhow::Result<Surroundings> {
+        let folder = state.join("aws");
+        let file = folder.join(format!("target-{index}"));
+        let own = aws::Own {
+            env,
+            profiles: &self.profiles,
+            has_credentials: self.has_credentials,
+        };
+        let surroundings = Surroundings::of(place, own, &file);
+        if let Some(profiles) = &surroundings.profiles {
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("Failed to make `{}`", folder.display()))?;
+            write_atomic(&file, profiles.as_bytes())?;
+        }
+        Ok(surroundings)
+    }
 }

@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod alone;
 pub mod aws;
 pub mod cleanup;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod daemon;
 pub mod desired;
 pub mod fault;
 pub mod forge;
+pub mod gate;
 pub mod git;
 pub mod http;
 pub mod metrics;

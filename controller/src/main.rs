@@ -16,7 +16,7 @@ use amid::cli::{
 use amid::client::Client;
 use amid::config::{Config, Environment};
 use amid::status::Command;
-use amid::{daemon, fault, telemetry};
+use amid::{alone, daemon, fault, telemetry};
 
 fn main() -> ExitCode {
     let environment = Environment::read();
@@ -66,7 +66,7 @@ fn run(cli: Cli, environment: &Environment) -> anyhow::Result<ExitCode> {
             drop(out);
             serve(&config.config, environment)
         }
-        verb => runtime()?.block_on(ask(verb, &mut out)),
+        verb => runtime()?.block_on(ask(verb, environment, &mut out)),
     }
 }
 
@@ -139,7 +139,11 @@ fn now() -> Timestamp {
 }
 
 /// The verbs that ask the daemon.
-async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+async fn ask(
+    verb: Verb,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
     let client = |flag: &ConfigFlag| -> anyhow::Result<Client> {
         let config = Config::read(&flag.config)?;
         Ok(Client::new(&config.state_dir.join("amid.sock")))
@@ -150,8 +154,17 @@ async fn ask(verb: Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             commands,
             config,
         } => {
-            let plans = client(&config)?.plan(app.as_deref(), commands).await?;
-            let plans = plans.as_array().cloned().unwrap_or_default();
+            let client = client(&config)?;
+            let plans = if client.may_be_there().await {
+                let plans = client.plan(app.as_deref(), commands).await?;
+                plans.as_array().cloned().unwrap_or_default()
+            } else {
+                eprintln!(
+                    "amid: no daemon runs here: looking without one, which takes longer and knows nothing of suspensions by command"
+                );
+                let config = Config::read(&config.config)?;
+                alone::plan(config, environment.all.clone(), app.as_deref(), commands).await?
+            };
             let failed = plans.iter().any(|plan| plan["error"].is_string());
             let anything = plan::show(&plans, out)?;
             Ok(match (failed, anything) {

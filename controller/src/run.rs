@@ -61,8 +61,13 @@ pub(crate) struct Rewritten {
 impl Rewritten {
     /// What `amid approve` names.
     fn id(&self) -> String {
-        format!("rewritten-{}", &self.found.to_string()[..8])
+        rewritten_id(self.found)
     }
+}
+
+/// What `amid approve` names to follow a rewritten branch to `head`.
+pub(crate) fn rewritten_id(head: Oid) -> String {
+    format!("rewritten-{}", &head.to_string()[..8])
 }
 
 /// The loop's own state.

@@ -66,6 +66,9 @@ pub struct App {
     pub state: Option<Sentence>,
     /// What stands still.
     pub held: Vec<Sentence>,
+    /// What people should know, though nothing stands still for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Sentence>,
     /// The terragrunt run that is under way: `plan add`, `apply drain`.
     pub running: Option<String>,
     /// The AWS account that it lives in.
@@ -96,6 +99,7 @@ impl App {
             releases: Vec::new(),
             state: None,
             held: Vec::new(),
+            notes: Vec::new(),
             running: None,
             account: None,
             region: None,

@@ -7,6 +7,7 @@
 //!
 //! Start with [`decide::decide`]: the whole policy is on that page.
 
+pub mod ahead;
 pub mod bump;
 pub mod decide;
 pub mod deployments;

@@ -17,6 +17,8 @@ use super::{Aws, MAX_PAGES, TAG_APP, TAG_RELEASE};
 pub struct Fleet {
     /// Groups by app.
     pub apps: BTreeMap<AppName, Vec<Group>>,
+    /// When the newest group of each app was made.
+    pub created: BTreeMap<AppName, Timestamp>,
     /// Groups that carry the tag, but no app or release can be made of it.
     pub strange: Vec<String>,
 }
@@ -262,6 +264,13 @@ impl Fleet {
                 .launch_template_specification
                 .as_ref()
         });
+        let created = group
+            .created_time
+            .and_then(|time| Timestamp::from_second(time.secs()).ok());
+        if let Some(created) = created {
+            let newest = self.created.entry(app.clone()).or_insert(created);
+            *newest = (*newest).max(created);
+        }
         self.apps.entry(app).or_default().push(Group {
             key,
             name,

@@ -6,6 +6,7 @@
 //! groups that are gone. What rolls is changed through terragrunt, never
 //! through this module; only the cleaner changes images, by [`retire`].
 
+mod children;
 mod fleet;
 mod images;
 mod inventory;
@@ -22,6 +23,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+pub use children::{Own, Surroundings, own_files};
 pub use fleet::{Fleet, Scope};
 pub use inventory::ParameterCache;
 pub use retire::{Performed, SnapshotResult, is_missing, is_throttled};

@@ -101,11 +101,12 @@ pub enum Verb {
     },
     /// Show what a pass would do now, and why; changes nothing
     ///
-    /// Exits with 0 when there is nothing to do, with 2 when there is something, with 1 on an error.
+    /// Asks the daemon; where none runs, looks itself. Exits with 0 when there is nothing to do, with 2
+    /// when there is something, with 1 on an error.
     Plan {
         /// Only this app
         app: Option<String>,
-        /// Print the commands of the same roll by hand
+        /// Print the commands of the whole roll, to be done by hand
         #[arg(long)]
         commands: bool,
         /// Where the config is

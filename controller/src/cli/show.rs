@@ -73,6 +73,9 @@ fn line(app: &App, width: usize, now: Timestamp, out: &mut impl Write) -> std::i
             writeln!(out, "{:width$}        {frees}", "")?;
         }
     }
+    for note in &app.notes {
+        writeln!(out, "{:width$}  note: {}", "", note.text)?;
+    }
     Ok(())
 }
 
@@ -205,6 +208,15 @@ fn sentence(event: &Value) -> String {
             text("until"),
             text("error")
         ),
+        "drain_slow" => format!(
+            "{} drains for longer than `roll.drain`, instances left: {}",
+            text("key"),
+            event["instances"]
+        ),
+        "wiring" if event["older"] == true => {
+            format!("the module changed since release {} was made", text("key"))
+        }
+        "wiring" => format!("release {} is as its module makes it", text("key")),
         "checked" => "the unit's code was planned and changes nothing".to_owned(),
         other => other.to_owned(),
     }

@@ -1,6 +1,6 @@
 //! What all passes share: the adapters, the journal, and a slot per app.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,10 @@ use amid_core::model::{AppName, Group};
 use amid_core::observe::Observed;
 use amid_core::step::Memory;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, Surroundings};
 use crate::config::Config;
 use crate::desired::Accepted;
+use crate::gate::Gates;
 use crate::git::Mirror;
 use crate::metrics::Metrics;
 use crate::status::Sentence;
@@ -33,6 +34,8 @@ pub struct Place {
     pub account_id: String,
     /// Whether they are was asked and found true.
     pub checked: AtomicBool,
+    /// What it changes in the environment of terragrunt's children.
+    pub surroundings: Surroundings,
 }
 
 /// What all passes share.
@@ -43,6 +46,8 @@ pub struct Engine {
     pub mirror: Arc<Mirror>,
     /// Runs terragrunt.
     pub runner: Terragrunt,
+    /// Asks gates.
+    pub gates: Gates,
     /// As in the config's `targets`.
     pub places: Vec<Place>,
     /// The locked state directory.
@@ -61,8 +66,8 @@ pub struct Engine {
     pub slots: Mutex<BTreeMap<AppName, Arc<Slot>>>,
     /// Asks the loop to look at the repository at once.
     pub hint: tokio::sync::Notify,
-    /// Rewritten branches that a person approved, by hold.
-    pub approved_heads: Mutex<BTreeSet<String>>,
+    /// Heads of rewritten branches that a person approved.
+    pub approved_heads: Mutex<Vec<git2::Oid>>,
     /// The commit that an earlier run accepted last, as the journal says.
     pub last_accepted: Option<git2::Oid>,
     /// Applies that run now.
@@ -102,6 +107,8 @@ pub struct SlotState {
     pub reason: Option<Sentence>,
     /// What stands still.
     pub held: Vec<Sentence>,
+    /// What people should know besides.
+    pub notes: Vec<Sentence>,
     /// The run that is under way, in words.
     pub running: Option<String>,
     /// The app's turn among the rolls.
@@ -121,6 +128,8 @@ pub struct Made {
     pub memory: Memory,
     /// Whether there is a state at all.
     pub has_state: bool,
+    /// The wiring that a new release would be made with.
+    pub wiring: Option<String>,
     /// When that was read.
     pub at: Timestamp,
 }
@@ -138,6 +147,7 @@ impl Slot {
                 groups: Vec::new(),
                 reason: None,
                 held: Vec::new(),
+                notes: Vec::new(),
                 running: None,
                 turn: None,
                 attempts: 0,
@@ -206,7 +216,12 @@ impl Engine {
             .export_dir(app)
             .join(&self.config.terragrunt.root)
             .join(unit);
-        self.runner.unit(app.as_str(), work)
+        let mut unit = self.runner.unit(app.as_str(), work);
+        if let Some(place) = self.place(app) {
+            unit.env.clone_from(&place.surroundings.set);
+            unit.env_without.clone_from(&place.surroundings.unset);
+        }
+        unit
     }
 
     /// Writes an event down, durably, and takes it in.
@@ -297,6 +312,17 @@ impl Engine {
     /// Applies that run now.
     pub fn applying(&self) -> usize {
         self.applies.load(Ordering::SeqCst)
+    }
+
+    /// Whether a person approved the rewriting that led to `head`.
+    pub fn is_approved(&self, head: git2::Oid) -> bool {
+        let approved = self
+            .approved_heads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        approved
+            .iter()
+            .any(|approved| self.mirror.is_ancestor(*approved, head).unwrap_or(false))
     }
 
     /// Asks the loop to look at the repository at once.

@@ -6,24 +6,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
+use amid_core::manifest::parse::{Source, parse_one};
 use amid_core::manifest::{HealthKind, Manifest};
-use amid_core::model::{Group, Releases};
-use amid_core::observe::{Desired, ImageFact, Observed};
+use amid_core::model::{Group, Releases, Settings};
+use amid_core::observe::{Desired, ImageFact, Observed, Stray};
 use amid_core::reason::Reason;
 use amid_core::step::Memory;
 
 use super::engine::{Engine, Made, Place, Slot};
 use super::perform;
 use crate::aws::Scope;
-use crate::desired::Accepted;
+use crate::desired::{Accepted, commit_id};
 use crate::fault;
-use crate::terragrunt::{RunError, Unlocked};
+use crate::terragrunt::{Outputs, RunError, Unlocked};
 
 /// How long terraform's outputs are believed without being read again. Only
 /// amid applies the unit; this is for the person who did it all the same.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
+
+/// How many versions of a manifest are looked through for a release.
+pub(super) const VERSIONS: usize = 500;
 
 /// Why nothing can be decided.
 pub(super) enum Blind {
@@ -83,6 +88,7 @@ pub(super) async fn observe(
     let mut observed = Observed {
         groups,
         code: accepted.code.clone(),
+        head: Some(commit_id(accepted.commit)?),
         turn_taken: engine.turn_taken(slot),
         has_state: true,
         ..Observed::default()
@@ -94,9 +100,12 @@ pub(super) async fn observe(
     observed.made = made.releases;
     observed.memory = made.memory;
     observed.has_state = made.has_state;
+    observed.wiring = made.wiring;
+    observed.rewritten = is_rewritten(engine, accepted, &observed.memory);
 
     health(place, slot, manifest, &mut observed).await?;
     let settings = manifest.settings();
+    observed.stray = stray(engine, place, slot, accepted, &settings, &observed).await?;
     let is_live = observed.made.values().any(|made| made.settings == settings);
     if !is_live {
         bring_back(engine, place, manifest).await?;
@@ -129,6 +138,72 @@ async fn bring_back(engine: &Engine, place: &Place, manifest: &Manifest) -> anyh
         tracing::warn!(ami = %manifest.ami, "{} is needed again and was brought back: {was}", manifest.ami);
     }
     Ok(())
+}
+
+/// Whether the branch lost the commit that the state remembers. Where the
+/// journal is whole, the loop saw that before and asked a person.
+fn is_rewritten(engine: &Engine, accepted: &Accepted, memory: &Memory) -> bool {
+    let Some(remembered) = memory.accepted.as_ref() else {
+        return false;
+    };
+    let known = remembered
+        .as_str()
+        .parse()
+        .is_ok_and(|known| matches!(engine.mirror.is_ancestor(known, accepted.commit), Ok(true)));
+    !known && !engine.is_approved(accepted.commit)
+}
+
+/// A group that terraform does not know, of a release that an older version
+/// of the manifest asks for: an apply was killed, and git moved on.
+async fn stray(
+    engine: &Arc<Engine>,
+    place: &Place,
+    slot: &Slot,
+    accepted: &Accepted,
+    wanted: &Settings,
+    observed: &Observed,
+) -> anyhow::Result<Option<Stray>> {
+    let want = wanted.key();
+    let unknown = |group: &&Group| {
+        !group.deleting && group.key != want && !observed.made.contains_key(&group.key)
+    };
+    let Some(group) = observed.groups.iter().find(unknown) else {
+        return Ok(None);
+    };
+    // Only the name that amid would have given it makes it amid's.
+    if group.name != slot.app.group_name(&group.key) {
+        return Ok(None);
+    }
+    let (mirror, base, key) = (
+        Arc::clone(&engine.mirror),
+        accepted.commit,
+        group.key.clone(),
+    );
+    let path = format!("desired/{}.json", slot.app);
+    let settings = tokio::task::spawn_blocking(move || -> anyhow::Result<Option<Settings>> {
+        let settings = |bytes: &[u8]| {
+            let manifest = parse_one(&Source { path: &path, bytes }).ok()?;
+            Some(manifest.settings()).filter(|settings| settings.key() == key)
+        };
+        let found = mirror.newest_matching(base, &path, VERSIONS, &mut |_, bytes| {
+            settings(bytes).is_some()
+        })?;
+        Ok(found.and_then(|(_, bytes)| settings(&bytes)))
+    })
+    .await
+    .context("Failed to look for an older manifest")??;
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let leftover = place
+        .aws
+        .leftover(&slot.app, &group.key, Some(&group.name))
+        .await?;
+    Ok(leftover.map(|leftover| Stray {
+        key: group.key.clone(),
+        settings,
+        leftover,
+    }))
 }
 
 /// Asks target groups and failed launches about the app's groups.
@@ -246,11 +321,12 @@ async fn outputs(
     };
     fault::point("outputs-read");
     let made = match outputs {
-        Some(outputs) => made(&outputs.releases, &outputs.memory, now).map_err(Blind::Failed)?,
+        Some(outputs) => made(&outputs, now).map_err(Blind::Failed)?,
         None => Made {
             releases: Releases::new(),
             memory: Memory::default(),
             has_state: false,
+            wiring: None,
             at: now,
         },
     };
@@ -259,24 +335,20 @@ async fn outputs(
 }
 
 /// Reads the unit's outputs.
-pub(super) fn made(
-    releases: &serde_json::Value,
-    memory: &str,
-    at: Timestamp,
-) -> anyhow::Result<Made> {
-    use anyhow::Context;
-    let releases: Releases = match releases {
+pub(super) fn made(outputs: &Outputs, at: Timestamp) -> anyhow::Result<Made> {
+    let releases: Releases = match &outputs.releases {
         serde_json::Value::Null => Releases::new(),
         value => serde_json::from_value(value.clone())
             .context("The unit's output `releases` has another form than the contract's")?,
     };
-    let memory = Memory::from_text(memory)
+    let memory = Memory::from_text(&outputs.memory)
         .map_err(anyhow::Error::msg)
         .context("The unit's output `memory` cannot be read; a newer version of amid may have written it")?;
     Ok(Made {
         releases,
         memory,
         has_state: true,
+        wiring: Some(outputs.wiring.clone()).filter(|wiring| !wiring.is_empty()),
         at,
     })
 }

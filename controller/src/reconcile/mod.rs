@@ -26,6 +26,7 @@ use jiff::Timestamp;
 
 use amid_core::decide::{Phase, Plan, decide, requirements};
 use amid_core::history::Event;
+use amid_core::manifest::Gate;
 use amid_core::observe::Desired;
 use amid_core::reason::Reason;
 use amid_core::step::Step;
@@ -69,14 +70,14 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
     if let Some(passed) = engine.adopt_orphan(slot, &accepted, &desired).await? {
         return Ok(passed);
     }
-    let observed = match look::observe(engine, slot, &accepted, &desired).await {
+    let mut observed = match look::observe(engine, slot, &accepted, &desired).await {
         Ok(observed) => observed,
         Err(look::Blind::Held(reason)) => return Ok(engine.held(slot, *reason)),
         Err(look::Blind::Failed(error)) => return Err(error),
     };
     fault::point("looked");
     let now = engine.now();
-    let plan = {
+    let mut plan = {
         let mut state = slot.state();
         let required = requirements(&desired, &observed);
         for event in state.history.look(&observed, &required, now) {
@@ -84,6 +85,10 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
         }
         decide(&slot.app, &desired, &observed, &state.history, now)
     };
+    if let Some(gate) = asked(&desired, &plan) {
+        observed.gate = engine.gates.ask(gate).await;
+        plan = decide(&slot.app, &desired, &observed, &slot.state().history, now);
+    }
     fault::point("decided");
     engine.turn(slot, &observed, &plan);
     for event in &plan.record {
@@ -129,6 +134,14 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
         }
     }
     Ok(passed)
+}
+
+/// The gate that has to be asked before `plan` is final.
+fn asked<'a>(desired: &'a Desired, plan: &Plan) -> Option<&'a Gate> {
+    match desired {
+        Desired::Wanted { manifest, .. } if plan.asks_gate => manifest.gate.as_ref(),
+        _ => None,
+    }
 }
 
 /// Takes out the steps that may not be tried now: a retry waits for its time,

@@ -43,12 +43,7 @@ impl Engine {
         match ended {
             Ok(applied) => {
                 tracing::info!(app = %slot.app, "{}: the apply of an earlier run ended well", slot.app);
-                state.made = look::made(
-                    &applied.outputs.releases,
-                    &applied.outputs.memory,
-                    self.now(),
-                )
-                .ok();
+                state.made = look::made(&applied.outputs, self.now()).ok();
             }
             Err(error) => {
                 tracing::warn!(app = %slot.app, "{}: the apply of an earlier run: {error}", slot.app)

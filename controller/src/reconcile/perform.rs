@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use amid_core::history::{Event, back_off, later};
-use amid_core::observe::Desired;
+use amid_core::observe::{Desired, GateFact, Observed};
 use amid_core::reason::Reason;
 use amid_core::step::{Apply, ApplyKind};
 
@@ -149,8 +149,13 @@ impl Run<'_> {
             return Ok(Performed::Done);
         }
         // What was true when the step was decided has to be true still.
-        if !self.apply.guard.healthy.is_empty() || !self.apply.guard.empty.is_empty() {
-            match look::observe(self.engine, self.slot, self.accepted, self.desired).await {
+        if !self.apply.guard.is_empty() {
+            let gate = match &self.apply.guard.gate {
+                Some(gate) => self.engine.gates.ask(gate).await,
+                None => GateFact::NotAsked,
+            };
+            let seen = look::observe(self.engine, self.slot, self.accepted, self.desired).await;
+            match seen.map(|observed| Observed { gate, ..observed }) {
                 Ok(observed) if self.apply.guard.holds(&observed) => {}
                 Ok(_) => return Ok(Performed::NotNow),
                 Err(look::Blind::Held(reason)) => return Ok(Performed::Held(*reason)),
@@ -174,11 +179,7 @@ impl Run<'_> {
         if let Some(healed) = &applied.healed {
             tracing::info!(app = %self.slot.app, "{healed}");
         }
-        let made = look::made(
-            &applied.outputs.releases,
-            &applied.outputs.memory,
-            self.engine.now(),
-        )?;
+        let made = look::made(&applied.outputs, self.engine.now())?;
         self.slot.state().made = Some(made);
         Ok(Performed::Done)
     }
@@ -188,7 +189,7 @@ impl Run<'_> {
         self.running("plan");
         let give_up = matches!(
             self.apply.kind,
-            ApplyKind::Drain | ApplyKind::Remove | ApplyKind::Restore
+            ApplyKind::Adopt | ApplyKind::Drain | ApplyKind::Remove | ApplyKind::Restore
         );
         let options = PlanOptions {
             refresh: true,

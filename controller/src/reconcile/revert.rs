@@ -12,14 +12,12 @@ use amid_core::model::AppName;
 use amid_core::step::{Revert, RevertWay};
 
 use super::engine::{Engine, Slot};
+use super::look::VERSIONS;
 use super::perform::Performed;
 use crate::desired::{Accepted, commit_id};
 use crate::fault;
 use crate::forge::NewPull;
 use crate::git::{Change, Pushed};
-
-/// How many versions of a manifest are looked through for the live release.
-const VERSIONS: usize = 500;
 
 /// Writes and pushes it.
 pub(super) async fn push(

@@ -59,6 +59,15 @@ impl Engine {
             .collect();
         say_new_holds(app, &state.held, &held);
         state.held = held;
+        let notes: Vec<Sentence> = plan
+            .notes
+            .iter()
+            .map(|reason| Sentence::of(reason, app))
+            .collect();
+        for note in notes.iter().filter(|note| !state.notes.contains(note)) {
+            tracing::info!(app, reason = note.label, "{app}: {}", note.text);
+        }
+        state.notes = notes;
         let _ = desired;
     }
 
@@ -83,6 +92,14 @@ impl Engine {
             state.reason = Some(Sentence::of(&reason, slot.app.as_str()));
         }
         state.held.clear();
+        state.notes = match &state.history.older_wiring {
+            // Known from an earlier run: terraform is not asked for it again.
+            Some(key) if groups.iter().any(|group| group.key == *key) => {
+                let reason = Reason::OlderWiring { key: key.clone() };
+                vec![Sentence::of(&reason, slot.app.as_str())]
+            }
+            _ => Vec::new(),
+        };
         state.turn = None;
     }
 
@@ -171,6 +188,7 @@ impl Engine {
             releases,
             state: state.reason.clone(),
             held: state.held.clone(),
+            notes: state.notes.clone(),
             running: state.running.clone(),
             account: place.map(|place| place.account_id.clone()),
             region: place.map(|place| place.region.clone()),

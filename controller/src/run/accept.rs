@@ -38,7 +38,7 @@ impl Loop {
                 .engine
                 .approved_heads
                 .lock()
-                .is_ok_and(|heads| heads.contains(&rewritten.id()));
+                .is_ok_and(|heads| heads.contains(&head));
             if !approved {
                 if self
                     .rewritten
@@ -129,16 +129,14 @@ impl Loop {
             journal.append(at, &json!({ "accepted": head.to_string() }))?;
         }
         fault::point("accepted");
-        if let Some(before) = &before {
-            for app in before
-                .apps
-                .keys()
-                .filter(|app| !accepted.apps.contains_key(*app))
-            {
-                self.schedule.due(app, Instant::now());
-                withdrawn(&engine, &engine.slot(app))?;
+        // Also those whose manifest went while no daemon ran.
+        for slot in engine.all_slots() {
+            if !accepted.apps.contains_key(&slot.app) {
+                self.schedule.due(&slot.app, Instant::now());
+                withdrawn(&engine, &slot)?;
             }
-        } else {
+        }
+        if before.is_none() {
             self.next_sweep = Instant::now();
         }
         if before

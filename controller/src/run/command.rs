@@ -80,10 +80,7 @@ impl Loop {
         if let Some(rewritten) = self.rewritten.clone()
             && rewritten.id() == hold
         {
-            if let Ok(mut heads) = self.engine.approved_heads.lock() {
-                heads.insert(hold.to_owned());
-            }
-            self.write_down(hold, user)?;
+            self.approve_head(hold, user, rewritten.found)?;
             tracing::warn!(
                 hold,
                 user,
@@ -93,6 +90,16 @@ impl Loop {
             self.accept(rewritten.found)
                 .map_err(|error| format!("{error:#}"))?;
             return Ok(format!("the branch is followed from {}", rewritten.found));
+        }
+        if let Some(accepted) = self.engine.accepted()
+            && hold == super::rewritten_id(accepted.commit)
+        {
+            // Without a journal only the units' memories tell of the rewriting.
+            self.approve_head(hold, user, accepted.commit)?;
+            for app in accepted.apps.keys() {
+                self.schedule.due(app, Instant::now());
+            }
+            return Ok(format!("the branch is followed from {}", accepted.commit));
         }
         if let Some(app) = hold.strip_prefix("errored-state:") {
             let slot = self.known(app)?;
@@ -132,18 +139,32 @@ impl Loop {
         ))
     }
 
+    /// A rewritten branch may be followed, also after a restart.
+    fn approve_head(&self, hold: &str, user: &str, head: git2::Oid) -> Result<(), String> {
+        self.journalled(&serde_json::json!({
+            "approved": hold,
+            "user": user,
+            "approved_head": head.to_string(),
+        }))?;
+        if let Ok(mut heads) = self.engine.approved_heads.lock() {
+            heads.push(head);
+        }
+        Ok(())
+    }
+
     /// An approval that is about no plan of an app.
     fn write_down(&self, hold: &str, user: &str) -> Result<(), String> {
+        self.journalled(&serde_json::json!({ "approved": hold, "user": user }))
+    }
+
+    fn journalled(&self, entry: &serde_json::Value) -> Result<(), String> {
         let mut journal = self
             .engine
             .journal
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         journal
-            .append(
-                self.engine.now(),
-                &serde_json::json!({ "approved": hold, "user": user }),
-            )
+            .append(self.engine.now(), entry)
             .map(|_| ())
             .map_err(|error| format!("Failed to write the journal: {error:#}"))
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use amid_core::decide::Phase;
@@ -19,6 +21,10 @@ use crate::reconcile::{Engine, Place, Slot, is_plainly_steady};
 
 /// Images of instances are asked for once in so many sweeps.
 const SWEEPS_PER_AUDIT: u32 = 3;
+
+/// A group that is younger than this may be what a killed apply left, where
+/// nothing is remembered of the app.
+const YOUNG: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a sweep saw of one account and region.
 /// Nothing, where it could not be read.
@@ -78,7 +84,8 @@ impl Loop {
                 continue;
             }
             let slot = self.engine.slot(&app);
-            if !self.settle(&slot, &accepted, wish, groups) {
+            let made = fleet.created.get(&app).copied();
+            if !self.settle(&slot, &accepted, wish, groups, made) {
                 self.schedule.due(&app, Instant::now());
             }
         }
@@ -95,6 +102,7 @@ impl Loop {
         accepted: &Accepted,
         wish: Option<&Wish>,
         groups: &[Group],
+        made: Option<Timestamp>,
     ) -> bool {
         let Some(manifest) = wish.and_then(Wish::manifest) else {
             return false;
@@ -112,6 +120,13 @@ impl Loop {
                 .is_none_or(|made| made.memory.roll.is_none())
             && (state.history.checked.is_none() || state.history.checked == accepted.code);
         if !calm || !is_plainly_steady(manifest, groups) {
+            return false;
+        }
+        // The journal may have been lost in the middle of the app's first
+        // apply: then terraform may know nothing of the group. It is asked
+        // once; older groups were there before.
+        let young = made.is_some_and(|made| now.duration_since(made) < YOUNG);
+        if never_touched && !state.history.applied && young {
             return false;
         }
         if let Some(commit) = state.history.open.clone() {
@@ -142,15 +157,14 @@ impl Loop {
 /// Looks at every account and region; with `audit` also at the images that
 /// instances really run. One that cannot be read hides no other.
 async fn look(engine: Arc<Engine>, audit: bool) -> Vec<Seen> {
-    let mut all = Vec::new();
-    for place in &engine.places {
+    let looks = engine.places.iter().map(|place| async move {
         let seen = one(place, audit).await;
         if let Err(error) = &seen {
             tracing::warn!("Failed to look at account {}: {error:#}", place.account_id);
         }
-        all.push(seen.ok());
-    }
-    all
+        seen.ok()
+    });
+    join_all(looks).await
 }
 
 async fn one(place: &Place, audit: bool) -> anyhow::Result<Fleet> {

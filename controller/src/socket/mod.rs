@@ -8,6 +8,7 @@
 //! [`Command`] for the loop, whose sentence is the answer. A request has no
 //! body: all of it stands in path and query.
 
+mod group;
 mod images;
 mod query;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::status::{Asked, Command, Status};
+pub use group::give_to;
 use query::Query;
 pub use query::{HistoryQuery, PlanQuery};
 

@@ -129,6 +129,8 @@ impl Tools {
             .parent_env
             .iter()
             .filter(|(name, _)| INHERITED.contains(&name.as_str()) || name.starts_with("AWS_"))
+            .filter(|(name, _)| !unit.env_without.contains(name))
+            .chain(&unit.env)
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         // Retries are amid's own, with back-off and a reason.

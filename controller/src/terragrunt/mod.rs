@@ -101,6 +101,8 @@ impl Terragrunt {
             app: app.to_owned(),
             dir: self.inner.units.join(app.replace('/', "-")),
             work,
+            env: BTreeMap::new(),
+            env_without: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What goes into the runner and what comes out of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Unit {
     pub dir: PathBuf,
     /// The terragrunt folder inside the exported tree.
     pub work: PathBuf,
+    /// Variables of its account and region.
+    pub env: BTreeMap<String, String>,
+    /// Variables that are not inherited, because they would go before those.
+    pub env_without: Vec<String>,
 }
 
 impl Unit {

@@ -34,6 +34,8 @@ pub struct AppHistory {
     pub open: Option<CommitId>,
     /// The commit that was asked for last, ended or not.
     pub last_asked: Option<CommitId>,
+    /// A step ended well: terraform knows what it made.
+    pub applied: bool,
     /// A step began and its end was not written down: what terraform recorded
     /// of it is not known.
     pub unfinished: bool,
@@ -157,6 +159,7 @@ impl AppHistory {
                 key,
                 ..
             } => {
+                self.applied = true;
                 self.retry = None;
                 self.held = None;
                 if matches!(step, ApplyKind::Add | ApplyKind::Grow | ApplyKind::Restore) {

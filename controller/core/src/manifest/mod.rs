@@ -242,8 +242,7 @@ pub struct Gate {
     /// How long one answer may take, at most a minute.
     #[serde(default = "Gate::default_timeout")]
     pub timeout: Seconds,
-    /// How often it is asked again at once when it cannot be reached or
-    /// answers with a mistake of its own (5xx).
+    /// How often it is asked again at once when nobody answers.
     #[serde(default = "Gate::default_retries")]
     #[schemars(range(max = 10))]
     pub retries: u32,

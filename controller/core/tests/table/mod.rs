@@ -75,7 +75,7 @@ pub fn told(words: &str) -> Vec<String> {
     lines.iter().map(|line| in_letters(line)).collect()
 }
 
-fn in_letters(line: &str) -> String {
+pub fn in_letters(line: &str) -> String {
     let mut line = line.to_owned();
     for letter in 'a'..='f' {
         let release = release(&letter.to_string());
