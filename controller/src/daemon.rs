@@ -91,6 +91,7 @@ pub async fn serve(
         .cleanup
         .clone()
         .map(|config| Arc::new(Cleaner::new(config, store.path())));
+    runner.observed_by(reconcile::count_runs(Arc::clone(&metrics)));
     let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
     let socket_path = store.path().join("amid.sock");
     let engine = Arc::new(Engine {
@@ -112,6 +113,7 @@ pub async fn serve(
         tap: notifier.tap(),
         forge: forge.clone(),
         cleanup,
+        image_dates: reconcile::ImageDates::default(),
         clock,
         config,
     });
@@ -388,7 +390,11 @@ impl Replay {
             .slots
             .entry(app.clone())
             .or_insert_with(|| Arc::new(Slot::new(app, record.at)));
-        slot.state().history.record(&event, record.at);
+        let mut state = slot.state();
+        state.history.record(&event, record.at);
+        // What was measured in an earlier life was counted there.
+        let measurable = self.accepted.is_some();
+        let _ = state.course.record(&event, record.at, measurable);
     }
 }
 

@@ -8,6 +8,7 @@
 //! Start with [`decide::decide`]: the whole policy is on that page.
 
 pub mod bump;
+pub mod course;
 pub mod decide;
 pub mod deployments;
 pub mod history;

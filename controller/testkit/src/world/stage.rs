@@ -85,6 +85,7 @@ pub struct Stage<'w> {
     proxy: Proxy,
     setup: Setup,
     amid: Option<Daemon>,
+    starts: usize,
     images: BTreeMap<String, String>,
     folder: PathBuf,
 }
@@ -137,6 +138,7 @@ impl<'w> Stage<'w> {
             proxy,
             setup,
             amid: None,
+            starts: 0,
             images: BTreeMap::new(),
             folder,
         })
@@ -201,7 +203,13 @@ impl<'w> Stage<'w> {
         let pid = amid.process().pid;
         self.scribe.note(&format!("amid runs (process {pid})"));
         self.amid = Some(amid);
+        self.starts += 1;
         Ok(())
+    }
+
+    /// How often `amid` was started here.
+    pub fn starts(&self) -> usize {
+        self.starts
     }
 
     /// The running `amid`.
