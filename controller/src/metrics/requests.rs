@@ -119,7 +119,7 @@ impl Requests {
             run_duration: make.histograms(
                 "amid_terragrunt_run_duration_seconds",
                 "Duration of a run of terragrunt.",
-                &[command.clone()],
+                std::slice::from_ref(&command),
                 RUN_BUCKETS,
             )?,
             run_memory: make.histograms(
