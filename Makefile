@@ -8,8 +8,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-crash test-e2e test-images test-dist dist bench fmt clean
-.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-terraform test-infra test-crash test-e2e bench fmt clean
+.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-dashboards test-terraform test-infra test-crash test-e2e test-images test-dist dist bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -43,6 +42,9 @@ test-todo: tools ## the sample app against its OpenAPI document and in a browser
 
 test-page: tools ## the page in a browser, while a real amid rolls
 	@scripts/test-page.sh
+
+test-dashboards: tools ## boards, alerts and runbooks against promtool and a real Prometheus
+	@scripts/test-dashboards.sh
 
 test-terraform: tools ## the modules' own tests, with mocked providers
 	@scripts/test-terraform.sh

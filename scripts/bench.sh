@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures an optimised amid against the bars and writes bench/RESULTS.md; a
 # missed bar is shown and is no failure.
-# usage: scripts/bench.sh [--quick] [push|webhook|sweep|start|group|roll|page]…
+# usage: scripts/bench.sh [--quick] [push|webhook|sweep|metrics|start|group|roll|page]…
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"

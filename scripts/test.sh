@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 last=$(mktemp)
 trap 'rm -f "$last"' EXIT
 
-for verb in lint test-unit test-terraform test-infra test-todo test-page test-crash test-e2e; do
+for verb in lint test-unit test-terraform test-infra test-todo test-page test-dashboards test-crash test-e2e; do
   say ""
   say "── make $verb"
   status=0

@@ -172,6 +172,7 @@ pub(crate) async fn engine(
     let tells = wants_statuses(&config) || !config.notify.receivers.is_empty();
     let notifier = Notifier::new(tells, &metrics);
     let runner = Terragrunt::new(tools, store.units());
+    runner.observed_by(reconcile::count_runs(Arc::clone(&metrics)));
     let cleanup = config
         .cleanup
         .clone()
@@ -197,6 +198,7 @@ pub(crate) async fn engine(
         tap: notifier.tap(),
         forge,
         cleanup,
+        image_dates: reconcile::ImageDates::default(),
         clock,
         config,
     };
@@ -425,7 +427,11 @@ impl Replay {
             .slots
             .entry(app.clone())
             .or_insert_with(|| Arc::new(Slot::new(app, record.at)));
-        slot.state().history.record(&event, record.at);
+        let mut state = slot.state();
+        state.history.record(&event, record.at);
+        // What was measured in an earlier life was counted there.
+        let measurable = self.accepted.is_some();
+        let _ = state.course.record(&event, record.at, measurable);
     }
 }
 

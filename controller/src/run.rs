@@ -135,7 +135,8 @@ impl Loop {
             tokio::select! {
                 biased;
                 _ = self.inputs.stop.changed() => return Ok(()),
-                _ = tick.tick() => {
+                due = tick.tick() => {
+                    self.engine.metrics.loop_lag(due.elapsed());
                     self.dirty = true;
                     let words = self.in_words();
                     (self.inputs.tick)(&words);
@@ -200,8 +201,7 @@ impl Loop {
             Err(error) => Err(FetchError::Other(error.into())),
         };
         self.engine
-            .metrics
-            .git_fetch(fetched.is_ok(), self.fetch_began.elapsed());
+            .measure_fetch(&fetched, self.fetch_began.elapsed());
         fault::point("fetched");
         let result = match fetched {
             Ok(head) => {
@@ -239,6 +239,7 @@ impl Loop {
                 // A pass that panics loses itself, not the daemon; the next
                 // sweep gives its app another one.
                 tracing::error!("A pass died: {error}");
+                self.engine.metrics.pass_died();
                 self.schedule.lost();
                 return;
             }
@@ -344,12 +345,9 @@ impl Loop {
             },
             apps,
         };
-        let running = status
-            .apps
-            .iter()
-            .filter(|app| app.running.is_some())
-            .count();
-        self.engine.metrics.terragrunt_running(running);
+        let (running, waiting) = self.engine.runner.load();
+        self.engine.metrics.terragrunt_load(running, waiting);
+        self.engine.metrics.passes_running(self.passes.len());
         self.engine.metrics.observe_status(&status);
         self.inputs.status.send_replace(Arc::new(status));
     }

@@ -120,6 +120,9 @@ pub struct Desired {
     pub version: Option<String>,
     /// The commit that asks for it.
     pub commit: String,
+    /// When that commit was made.
+    #[serde(default)]
+    pub committed: Option<Timestamp>,
     /// The first line of that commit.
     pub subject: Option<String>,
     /// Who made the commit.
@@ -133,6 +136,9 @@ pub struct Release {
     pub key: String,
     /// Its image, where it is known.
     pub ami: Option<String>,
+    /// When that image was made, where it is known.
+    #[serde(default)]
+    pub image_created: Option<Timestamp>,
     /// Its group.
     pub group: String,
     /// `MinSize`

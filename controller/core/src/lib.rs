@@ -9,6 +9,7 @@
 
 pub mod ahead;
 pub mod bump;
+pub mod course;
 pub mod decide;
 pub mod deployments;
 pub mod history;

@@ -1,12 +1,19 @@
 //! What AWS says of an image before it is rolled, and what an interrupted
 //! apply left of its release.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Context;
+use aws_sdk_ec2::types::Filter;
+use jiff::Timestamp;
 
 use amid_core::model::{AmiId, AppName, ReleaseKey};
 use amid_core::observe::{ImageFact, Leftover};
 
 use super::{Aws, code};
+
+/// The most values of one filter: EC2's own limit.
+const FILTER_VALUES: usize = 200;
 
 impl Aws {
     /// Whether `ami` can be launched on each of `instance_types`.
@@ -56,6 +63,41 @@ impl Aws {
             architecture,
             misfit,
         })
+    }
+
+    /// When these images were made; one that AWS does not show is left out.
+    ///
+    /// # Errors
+    ///
+    /// When EC2 cannot be asked.
+    pub async fn image_dates(
+        &self,
+        amis: &BTreeSet<AmiId>,
+    ) -> anyhow::Result<BTreeMap<AmiId, Timestamp>> {
+        let amis: Vec<&AmiId> = amis.iter().collect();
+        let mut dates = BTreeMap::new();
+        for some in amis.chunks(FILTER_VALUES) {
+            // As a filter: an id that is gone would be an error otherwise.
+            let ids = some.iter().map(ToString::to_string).collect();
+            let filter = Filter::builder().name("image-id").set_values(Some(ids));
+            let answer = self
+                .ec2
+                .describe_images()
+                .filters(filter.build())
+                .include_disabled(true)
+                .include_deprecated(true)
+                .send()
+                .await;
+            let answer = self.counted("ec2", "DescribeImages", answer)?;
+            for image in answer.images.unwrap_or_default() {
+                let ami = image.image_id.and_then(|id| AmiId::parse(&id).ok());
+                let date = image.creation_date.and_then(|date| date.parse().ok());
+                if let (Some(ami), Some(date)) = (ami, date) {
+                    dates.insert(ami, date);
+                }
+            }
+        }
+        Ok(dates)
     }
 
     /// The first of `instance_types` that cannot run `architecture`, and what

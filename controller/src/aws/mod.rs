@@ -13,6 +13,7 @@ mod inventory;
 mod pages;
 mod retire;
 mod targets;
+mod throttles;
 
 use std::fmt;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use fleet::{Fleet, Scope};
 pub use inventory::ParameterCache;
 pub use retire::{Performed, SnapshotResult, is_missing, is_throttled};
 pub use targets::TargetStates;
+use throttles::Throttles;
 
 /// The tag that names a group's app.
 pub const TAG_APP: &str = "amid:app";
@@ -50,16 +52,31 @@ pub struct Aws {
     count: Counter,
 }
 
-/// Called once a request: service, operation, and how it ended.
+/// Called once a request, with service, operation, and how it ended; and once
+/// for each answer that asks for fewer requests.
 #[derive(Clone)]
-pub struct Counter(std::sync::Arc<dyn Fn(&'static str, &'static str, Outcome) + Send + Sync>);
+pub struct Counter {
+    ended: std::sync::Arc<dyn Fn(&'static str, &'static str, Outcome) + Send + Sync>,
+    throttled: std::sync::Arc<dyn Fn(&'static str) + Send + Sync>,
+}
 
 impl Counter {
     /// Counts with `count`.
     pub fn new(
         count: impl Fn(&'static str, &'static str, Outcome) + Send + Sync + 'static,
     ) -> Self {
-        Self(std::sync::Arc::new(count))
+        Self {
+            ended: std::sync::Arc::new(count),
+            throttled: std::sync::Arc::new(|_| ()),
+        }
+    }
+
+    /// Counts throttled answers of a service with `count`, also those after
+    /// which a retry went well.
+    #[must_use]
+    pub fn throttled(mut self, count: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
+        self.throttled = std::sync::Arc::new(count);
+        self
     }
 
     /// Counts nothing.
@@ -143,10 +160,16 @@ impl Aws {
     }
 
     fn of(config: &aws_config::SdkConfig, count: Counter) -> Self {
+        let throttles = |service| Throttles::new(service, &count);
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config)
+            .interceptor(throttles("autoscaling"));
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(throttles("ec2"));
+        let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(config)
+            .interceptor(throttles("elasticloadbalancing"));
         Self {
-            autoscaling: aws_sdk_autoscaling::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
             rbin: aws_sdk_rbin::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
@@ -194,12 +217,12 @@ impl Aws {
     {
         match answer {
             Ok(answer) => {
-                (self.count.0)(service, operation, Outcome::Ok);
+                (self.count.ended)(service, operation, Outcome::Ok);
                 Ok(answer)
             }
             Err(error) => {
                 let code = error.code().unwrap_or_default().to_owned();
-                (self.count.0)(service, operation, outcome(&code));
+                (self.count.ended)(service, operation, outcome(&code));
                 let words = match error.message() {
                     Some(message) if !code.is_empty() => format!("{code}: {message}"),
                     _ => DisplayErrorContext(&error).to_string(),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prometheus::core::GenericGaugeVec;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
+use super::catalogue::Label;
 use super::make::Maker;
 use super::{MAX_APPS, lock, seconds};
 use crate::aws::SnapshotResult;
@@ -18,6 +19,22 @@ use crate::cleanup::report::{Run, RunResult};
 /// Words for a run that ended between two requests, beside those of
 /// [`Blocker`].
 const STOPPED: &[&str] = &["stopping", "git_moved", "throttled", "failed"];
+
+fn stages() -> Vec<&'static str> {
+    Stage::ALL.iter().map(|stage| stage.label()).collect()
+}
+
+fn snapshot_results() -> Vec<&'static str> {
+    SnapshotResult::ALL.iter().map(|one| one.label()).collect()
+}
+
+fn run_results() -> Vec<&'static str> {
+    RunResult::ALL.iter().map(|one| one.label()).collect()
+}
+
+fn abort_reasons() -> Vec<&'static str> {
+    Blocker::LABELS.iter().chain(STOPPED).copied().collect()
+}
 
 /// The metrics of clean-up.
 pub struct CleanupMetrics {
@@ -56,12 +73,12 @@ impl CleanupMetrics {
             images: make.gauges(
                 "amid_images",
                 "Own images by app and by where they stand on their way out; the app is empty where no rule claims them.",
-                &["app", "stage"],
+                &[Label::APP, Label::one_of("stage", stages)],
             )?,
             protected: make.gauges(
                 "amid_images_protected",
                 "Images that are kept, by what keeps them; one image may have several reasons.",
-                &["reason"],
+                &[Label::one_of("reason", || Keep::LABELS.to_vec())],
             )?,
             deregistered: make.register(IntCounter::new(
                 "amid_images_deregistered_total",
@@ -70,17 +87,17 @@ impl CleanupMetrics {
             snapshots: make.counters(
                 "amid_image_snapshots_deleted_total",
                 "Snapshots of images whose deletion was asked for, by how that ended.",
-                &["result"],
+                &[Label::one_of("result", snapshot_results)],
             )?,
             runs: make.counters(
                 "amid_cleanup_runs_total",
                 "Runs of clean-up by how they ended.",
-                &["result"],
+                &[Label::one_of("result", run_results)],
             )?,
             aborted: make.counters(
                 "amid_cleanup_aborted_total",
                 "Runs of clean-up that took nothing more away, by why.",
-                &["reason"],
+                &[Label::one_of("reason", abort_reasons)],
             )?,
             last_complete: make.float(
                 "amid_cleanup_last_complete_timestamp_seconds",

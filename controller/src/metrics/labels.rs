@@ -17,6 +17,11 @@ macro_rules! labels {
             /// Every value.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
+            /// Every label value.
+            pub fn labels() -> Vec<&'static str> {
+                vec![$($label),+]
+            }
+
             /// The label value.
             pub fn label(self) -> &'static str {
                 match self {
@@ -48,8 +53,6 @@ labels! {
 labels! {
     /// What terragrunt was run for.
     RunCommand {
-        /// `terragrunt init`
-        Init = "init",
         /// `terragrunt plan`
         Plan = "plan",
         /// `terragrunt apply` of a saved plan.
@@ -58,6 +61,10 @@ labels! {
         Output = "output",
         /// `terraform show` of a saved plan.
         Show = "show",
+        /// `terragrunt state pull`
+        State = "state",
+        /// `terraform force-unlock` of our own dead child's lock.
+        Unlock = "unlock",
     }
 }
 
@@ -84,6 +91,10 @@ labels! {
         LoadBalancing = "elasticloadbalancing",
         /// Security Token Service.
         Sts = "sts",
+        /// Systems Manager.
+        Ssm = "ssm",
+        /// The recycle bin.
+        RecycleBin = "rbin",
     }
 }
 
@@ -114,5 +125,83 @@ labels! {
         TooLarge = "too_large",
         /// Cut off, too slow or not a POST.
         Bad = "bad",
+    }
+}
+
+labels! {
+    /// What was asked of the git remote.
+    GitOperation {
+        /// A fetch of the watched branch.
+        Fetch = "fetch",
+        /// A push of a revert commit.
+        Push = "push",
+    }
+}
+
+labels! {
+    /// What the git remote answered.
+    GitCode {
+        /// It did what was asked.
+        Ok = "ok",
+        /// No connection, or one that broke.
+        Unreachable = "unreachable",
+        /// One does not accept the other's identity.
+        Auth = "auth",
+        /// The branch is not there, or the repository is empty.
+        BranchMissing = "branch_missing",
+        /// More bytes than are taken.
+        TooLarge = "too_large",
+        /// More time than is given.
+        TimedOut = "timed_out",
+        /// The branch stands elsewhere: a newer commit wins.
+        Moved = "moved",
+        /// A hook or a protected branch did not take the commit.
+        Refused = "refused",
+        /// Anything else.
+        Error = "error",
+    }
+}
+
+labels! {
+    /// What became of a terraform state lock that stood in the way.
+    LockResult {
+        /// It was our own dead apply's, provably, and is gone.
+        Broken = "broken",
+        /// It may be somebody's, and was left alone.
+        Kept = "kept",
+    }
+}
+
+labels! {
+    /// What became of a revert commit.
+    RevertResult {
+        /// It is on the branch.
+        Pushed = "pushed",
+        /// It waits on a branch for somebody to merge it.
+        Proposed = "proposed",
+        /// The remote did not take it.
+        Refused = "refused",
+    }
+}
+
+labels! {
+    /// Which of an app's releases.
+    ReleaseRole {
+        /// The one that serves, or the only one.
+        Current = "current",
+        /// The one that a roll brings.
+        Next = "next",
+    }
+}
+
+labels! {
+    /// How many instances of a release.
+    InstanceState {
+        /// As many as its group wants.
+        Desired = "desired",
+        /// As many as are in service in the group.
+        InService = "in_service",
+        /// As many as are also healthy in every target group that was asked.
+        Healthy = "healthy",
     }
 }

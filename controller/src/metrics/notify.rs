@@ -3,6 +3,7 @@
 use anyhow::Result as Made;
 use prometheus::{IntCounterVec, IntGauge};
 
+use super::catalogue::Label;
 use super::labels::labels;
 use super::make::Maker;
 
@@ -32,6 +33,12 @@ labels! {
     }
 }
 
+/// The kinds that are receivers.
+fn receivers() -> Vec<&'static str> {
+    let all = Kind::ALL.iter().filter(|kind| **kind != Kind::Event);
+    all.map(|kind| kind.label()).collect()
+}
+
 /// The metrics of notifications.
 pub struct Notify {
     total: IntCounterVec,
@@ -45,12 +52,15 @@ impl Notify {
             total: make.counters(
                 "amid_notifications_total",
                 "Notifications that were sent, or given up.",
-                &["kind", "result"],
+                &[
+                    Label::one_of("kind", receivers),
+                    Label::one_of("result", Result::labels),
+                ],
             )?,
             dropped: make.counters(
                 "amid_notifications_dropped_total",
                 "Notifications that made room for newer ones.",
-                &["kind"],
+                &[Label::one_of("kind", Kind::labels)],
             )?,
             waiting: make.gauge(
                 "amid_notifications_waiting",

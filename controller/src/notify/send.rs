@@ -332,7 +332,7 @@ impl Receiver {
     }
 
     fn secret(&self) -> anyhow::Result<Option<String>> {
-        self.secret_file.as_ref().map(|file| line(file)).transpose()
+        self.secret_file.as_ref().map(line).transpose()
     }
 }
 

@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use amid_core::course::Course;
 use amid_core::decide::{Phase, Plan};
-use amid_core::history::{AppHistory, Event, Outcome};
+use amid_core::history::{AppHistory, Event};
 use amid_core::model::{AppName, Group};
 use amid_core::observe::Observed;
 use amid_core::step::Memory;
 
+use super::image_dates::ImageDates;
 use crate::aws::{Aws, Surroundings};
 use crate::config::Config;
 use crate::desired::Accepted;
@@ -80,6 +82,8 @@ pub struct Engine {
     pub forge: Option<crate::forge::Forge>,
     /// Cleans images up, where the config says so.
     pub cleanup: Option<Arc<crate::cleanup::Cleaner>>,
+    /// When the images were made that run.
+    pub image_dates: ImageDates,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }
@@ -115,8 +119,8 @@ pub struct SlotState {
     pub turn: Option<OwnedSemaphorePermit>,
     /// Failures in a row of its steps.
     pub attempts: u32,
-    /// The commit whose roll began, and when it was detected.
-    pub began: Option<Timestamp>,
+    /// How far the newest commit has come.
+    pub course: Course,
 }
 
 /// What terraform has, as its outputs say.
@@ -151,7 +155,7 @@ impl Slot {
                 running: None,
                 turn: None,
                 attempts: 0,
-                began: None,
+                course: Course::default(),
             }),
         }
     }
@@ -245,14 +249,6 @@ impl Engine {
 
     fn write_down(&self, slot: &Slot, event: Event, durable: bool) -> anyhow::Result<()> {
         let at = self.now();
-        if let Event::Ended {
-            outcome: Outcome::Applied,
-            ..
-        } = &event
-            && let Some(began) = slot.state().began.take()
-        {
-            self.metrics.roll(super::span(at.duration_since(began)));
-        }
         let entry = journal_entry(&slot.app, &event);
         {
             let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
@@ -262,8 +258,10 @@ impl Engine {
             };
         }
         crate::daemon::remember(&self.recent, at, entry);
-        slot.state().history.record(&event, at);
-        self.measure(slot.app.as_str(), &event);
+        let mut state = slot.state();
+        state.history.record(&event, at);
+        self.measure(slot.app.as_str(), &mut state.course, &event, at);
+        drop(state);
         self.tap.happened(&slot.app, &event, at);
         Ok(())
     }
@@ -279,14 +277,8 @@ impl Engine {
             tracing::warn!(app = %slot.app, "Failed to write to the journal: {error:#}");
         }
         crate::daemon::remember(&self.recent, at, journal_entry(&slot.app, &event));
-        if let Event::Healthy { .. } = &event
-            && let Some(began) = state.began
-        {
-            self.metrics
-                .commit_to_healthy(super::span(at.duration_since(began)));
-        }
         state.history.record(&event, at);
-        self.measure(slot.app.as_str(), &event);
+        self.measure(slot.app.as_str(), &mut state.course, &event, at);
         self.tap.happened(&slot.app, &event, at);
     }
 

@@ -9,6 +9,7 @@
 mod dry;
 mod engine;
 mod evidence;
+mod image_dates;
 mod look;
 mod measure;
 mod orphan;
@@ -37,8 +38,9 @@ use crate::reconcile::perform::Performed;
 
 pub use dry::dry_run;
 pub use engine::{Engine, Place, Slot, SlotState, journal_entry};
+pub use image_dates::ImageDates;
 pub use look::{is_plainly_steady, is_right_account};
-pub use measure::{count_aws, span};
+pub use measure::{count_aws, count_runs, span};
 pub use outcome::{ask, reject, withdrawn};
 pub(crate) use perform::export;
 

@@ -109,7 +109,6 @@ pub fn ask(
     };
     engine.journal_soon(slot, asked(info, wish.manifest())?)?;
     fault::point("asked");
-    slot.state().began = Some(info.time);
     Ok(())
 }
 

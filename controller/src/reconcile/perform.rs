@@ -20,7 +20,6 @@ use super::engine::{Engine, Slot};
 use super::{look, plan_check, still_wanted};
 use crate::desired::Accepted;
 use crate::fault;
-use crate::metrics::labels::RunCommand;
 use crate::terragrunt::{Kind, PlanOptions, Planned, Priority, RunError, Unit, Unlocked, Vars};
 
 /// Time between two looks at a state lock that somebody holds.
@@ -168,12 +167,9 @@ impl Run<'_> {
         }
         self.running("apply");
         fault::point("before-apply");
-        let started = Instant::now();
         let counted = Counted::new(self.engine);
         let applied = self.engine.runner.apply(&self.unit, planned).await;
         drop(counted);
-        self.engine
-            .measure_run(RunCommand::Apply, &applied, started.elapsed());
         let applied = applied?;
         fault::point("applied");
         if let Some(healed) = &applied.healed {
@@ -200,13 +196,9 @@ impl Run<'_> {
             },
         };
         let vars = self.vars()?;
-        let started = Instant::now();
         let plan = self.engine.runner.plan(&self.unit, &vars, options);
         tokio::select! {
-            planned = plan => {
-                self.engine.measure_run(RunCommand::Plan, &planned, started.elapsed());
-                planned.map(Some)
-            }
+            planned = plan => planned.map(Some),
             () = self.no_longer_wanted() => Ok(None),
         }
     }

@@ -2,6 +2,7 @@
 //! stands at the branch's head, pushed by compare-and-swap.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 
@@ -30,6 +31,7 @@ pub(super) async fn push(
     let (work, at) = (Arc::clone(engine), engine.now());
     let (path, base) = (format!("desired/{}.json", slot.app), accepted.commit);
     let (app, revert_) = (slot.app.to_string(), revert.clone());
+    let began = Instant::now();
     let pushed = tokio::task::spawn_blocking(move || -> anyhow::Result<Pushed> {
         let revert = revert_;
         let mirror = &work.mirror;
@@ -75,7 +77,9 @@ pub(super) async fn push(
         }
     })
     .await
-    .context("Failed to write the revert commit")??;
+    .context("Failed to write the revert commit")?;
+    engine.measure_push(&pushed, began.elapsed());
+    let pushed = pushed?;
     fault::point("pushed");
     let is_proposed = matches!(pushed, Pushed::Done(_)) && revert.way == RevertWay::PullRequest;
     if is_proposed {

@@ -147,6 +147,7 @@ impl Engine {
                     .as_ref()
                     .map(|info| info.id.to_string())
                     .unwrap_or_default(),
+                committed: wish.info.as_ref().map(|info| info.time),
                 subject: wish.info.as_ref().map(|info| info.subject.clone()),
                 author: wish.info.as_ref().map(|info| info.author.clone()),
             })
@@ -167,7 +168,15 @@ impl Engine {
         let mut releases: Vec<status::Release> = state
             .groups
             .iter()
-            .map(|group| snapshot::release(group, ami_of(&group.key), &state, manifest))
+            .map(|group| {
+                let ami = ami_of(&group.key);
+                let created = ami.as_ref().and_then(|ami| self.image_dates.of(ami));
+                let release = snapshot::release(group, ami, &state, manifest);
+                status::Release {
+                    image_created: created,
+                    ..release
+                }
+            })
             .collect();
         let serving = state
             .made

@@ -30,6 +30,8 @@ pub(super) fn release(
     status::Release {
         key: group.key.to_string(),
         ami,
+        // Known to the engine alone, which adds it.
+        image_created: None,
         group: group.name.clone(),
         min: group.min,
         max: group.max,

@@ -10,7 +10,7 @@ use super::{Loop, Rewritten};
 use crate::desired::Accepted;
 use crate::fault;
 use crate::git::CommitInfo;
-use crate::reconcile::{ask, reject, span, withdrawn};
+use crate::reconcile::{ask, reject, withdrawn};
 
 impl Loop {
     /// Acts on `head` from now on, unless the branch was rewritten.
@@ -102,9 +102,6 @@ impl Loop {
                 if let Some(info) = &wish.info {
                     let subject = &info.subject;
                     tracing::info!(app = %app, commit = %info.id, "{app}: {} asks: {subject}", &info.id.to_string()[..8]);
-                    engine
-                        .metrics
-                        .commit_to_detected(span(at.duration_since(info.time)));
                 }
                 for problem in &wish.problems {
                     tracing::warn!(app = %app, "{problem}");

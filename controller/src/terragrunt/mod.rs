@@ -13,6 +13,7 @@ mod diagnostic;
 mod error;
 mod heal;
 mod lock;
+mod observe;
 mod orphan;
 mod outcome;
 mod output;
@@ -29,7 +30,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, anyhow};
 use serde_json::Value;
@@ -39,6 +40,7 @@ use tokio::sync::OwnedMutexGuard;
 use child::{Finished, Spec};
 pub use command::{Tools, Vars};
 pub use error::RunError;
+pub use observe::{End, Observer, Told};
 pub use orphan::{Orphan, Unlocked};
 use output::Report;
 pub use output::{Action, Change, Diagnostic, Kind, LockInfo, Severity};
@@ -68,6 +70,7 @@ struct Inner {
     permits: Permits,
     guards: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
     progress: Mutex<BTreeMap<String, Progress>>,
+    observer: OnceLock<Observer>,
 }
 
 /// Held while a run of a unit goes on: runs of one unit never overlap.
@@ -91,8 +94,22 @@ impl Terragrunt {
                 permits,
                 guards: Mutex::default(),
                 progress: Mutex::default(),
+                observer: OnceLock::new(),
             }),
         }
+    }
+
+    /// Tells `observer` about every run from now on. The first one stays.
+    pub fn observed_by(&self, observer: Observer) {
+        let _ = self.inner.observer.set(observer);
+    }
+
+    /// How many runs are under way, and how many wait for memory.
+    pub fn load(&self) -> (usize, usize) {
+        (
+            lock(&self.inner.progress).len(),
+            self.inner.permits.waiting(),
+        )
     }
 
     /// The unit of an app whose exported terragrunt folder is `work`.
@@ -334,6 +351,9 @@ impl Terragrunt {
             Ok(None) => {}
             Ok(Some(path)) => result = Err(RunError::ErroredState(path)),
             Err(error) => result = Err(error.into()),
+        }
+        if let Some(observer) = self.inner.observer.get() {
+            observer.run(&finished, result.as_ref());
         }
         let may_have_changed = operation == Operation::Apply && finished.report.lines > 1;
         match result {

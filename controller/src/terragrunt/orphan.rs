@@ -138,6 +138,7 @@ impl Terragrunt {
         let candidates = self.candidates(unit).await;
         let here = self.here();
         if let Err(reason) = may_break(lock, &candidates, &here) {
+            self.tell_lock(false);
             return Ok(Unlocked::Kept(reason));
         }
         drop(guard);
@@ -151,7 +152,14 @@ impl Terragrunt {
             ))
         })
         .await?;
+        self.tell_lock(true);
         Ok(Unlocked::Broken)
+    }
+
+    fn tell_lock(&self, broken: bool) {
+        if let Some(observer) = self.inner.observer.get() {
+            observer.lock(broken);
+        }
     }
 
     async fn candidates(&self, unit: &Unit) -> Vec<Candidate> {

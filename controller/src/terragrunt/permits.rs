@@ -76,6 +76,13 @@ impl Permits {
         }
     }
 
+    /// How many wait for a permit.
+    pub fn waiting(&self) -> usize {
+        let queues = self.lock();
+        let mut all = queues.give_ups.iter().chain(&queues.rolls);
+        all.by_ref().filter(|one| !one.is_closed()).count()
+    }
+
     fn permit(&self) -> Permit {
         Permit {
             home: Some(self.clone()),

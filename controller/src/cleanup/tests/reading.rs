@@ -248,7 +248,7 @@ const PLANTS: &[Plant] = &[
 #[tokio::test]
 async fn every_user_of_an_image_keeps_it() {
     for (what, plant, label) in PLANTS {
-        let world = World::new(|cloud| plant(cloud));
+        let world = World::new(plant);
         let before = world.cloud();
         let cleaning = world.decide().await;
         assert_eq!(cleaning.blockers, [], "{what}");

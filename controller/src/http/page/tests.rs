@@ -86,6 +86,7 @@ fn rolling() -> App {
             key: "bbbbbbbbbb".to_owned(),
             ami: "ami-0f3a9c2b7d1e48a60".to_owned(),
             version: Some(HOSTILE.to_owned()),
+            committed: None,
             commit: "c".repeat(40),
             subject: Some(HOSTILE.to_owned()),
             author: Some(HOSTILE.to_owned()),

@@ -33,16 +33,7 @@ const AT_MOST: Duration = Duration::from_secs(300);
 pub(super) fn sweep(scale: &Scale) -> Result<Vec<Row>> {
     let mut small = world(&scale.amid, scale.apps, "4s")?;
     small.start()?;
-    until(&small, "every app is steady", |small| {
-        // A status of a thousand apps is no small answer: asked for seldom.
-        thread::sleep(LOOK_EVERY);
-        let status = small.status()?;
-        let apps = status["apps"].as_array();
-        let apps = apps.context("The status has no apps")?;
-        Ok(!status["swept"].is_null()
-            && apps.len() == scale.apps
-            && apps.iter().all(|app| app["phase"] == "steady"))
-    })?;
+    until_steady(&small, scale.apps)?;
     let page = small.listener("Metrics and status")?;
     let (mut sweeps, mut calls, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     // What was asked for until now may have slowed the sweep that is under way.
@@ -124,6 +115,20 @@ fn ready(small: &mut Small) -> Result<Duration> {
             .is_ok_and(|status| !status["swept"].is_null()))
     })?;
     Ok(began.elapsed())
+}
+
+/// Waits until so many apps are as desired.
+pub(super) fn until_steady(small: &Small, count: usize) -> Result<()> {
+    until(small, "every app is steady", |small| {
+        // A status of a thousand apps is no small answer: asked for seldom.
+        thread::sleep(LOOK_EVERY);
+        let status = small.status()?;
+        let apps = status["apps"].as_array();
+        let apps = apps.context("The status has no apps")?;
+        Ok(!status["swept"].is_null()
+            && apps.len() == count
+            && apps.iter().all(|app| app["phase"] == "steady"))
+    })
 }
 
 fn until(small: &Small, what: &str, mut so: impl FnMut(&Small) -> Result<bool>) -> Result<()> {

@@ -8,6 +8,7 @@ pub mod fleet;
 mod page;
 mod real;
 pub mod report;
+mod scrape;
 mod seen;
 
 use std::{path::PathBuf, time::Duration};
@@ -25,6 +26,8 @@ pub enum Bench {
     Webhook,
     /// A sweep of 1,000 apps that finds nothing to do.
     Sweep,
+    /// A scrape of the metrics of 1,000 apps.
+    Metrics,
     /// The start of the process until it is ready, with 100 apps.
     Start,
     /// A push until the new group exists, against terragrunt by hand.
@@ -37,10 +40,11 @@ pub enum Bench {
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Bench; 7] = [
+    pub const ALL: [Bench; 8] = [
         Bench::Push,
         Bench::Webhook,
         Bench::Sweep,
+        Bench::Metrics,
         Bench::Start,
         Bench::Group,
         Bench::Roll,
@@ -53,6 +57,7 @@ impl Bench {
             Bench::Push => "push",
             Bench::Webhook => "webhook",
             Bench::Sweep => "sweep",
+            Bench::Metrics => "metrics",
             Bench::Start => "start",
             Bench::Group => "group",
             Bench::Roll => "roll",
@@ -84,6 +89,8 @@ pub struct Scale {
     pub apps: usize,
     /// Sweeps of it that are timed.
     pub sweeps: u64,
+    /// Scrapes of it that are timed.
+    pub scrapes: usize,
     /// Starts that are timed, and again as many with an empty state directory.
     pub starts: usize,
     /// Rolls with the real tools, and as many applies by hand.
@@ -103,6 +110,7 @@ impl Scale {
             webhooks: 100,
             apps: 1_000,
             sweeps: 12,
+            scrapes: 200,
             starts: 10,
             rolls: 3,
             pages: 50,
@@ -118,6 +126,7 @@ impl Scale {
             webhooks: 3,
             apps: 120,
             sweeps: 3,
+            scrapes: 20,
             starts: 2,
             rolls: 1,
             pages: 5,
@@ -134,7 +143,12 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
         let one = *one;
         match one {
             Bench::Group | Bench::Roll => continue,
-            Bench::Push | Bench::Webhook | Bench::Sweep | Bench::Start | Bench::Page => {}
+            Bench::Push
+            | Bench::Webhook
+            | Bench::Sweep
+            | Bench::Metrics
+            | Bench::Start
+            | Bench::Page => {}
         }
         eprintln!("measuring: {}", one.name());
         // The small worlds are blocking code.
@@ -143,6 +157,7 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             Bench::Webhook => seen::webhook(&scale),
             Bench::Sweep => fleet::sweep(&scale),
             Bench::Page => page::measure(&scale),
+            Bench::Metrics => scrape::metrics(&scale),
             _ => fleet::start(&scale),
         });
         rows.extend(measured.await??);

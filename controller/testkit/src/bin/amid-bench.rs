@@ -17,7 +17,7 @@ use clap::Parser;
 /// Measure amid against its bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// push, webhook, sweep, start, group, roll, page; all without any
+    /// push, webhook, sweep, metrics, start, group, roll, page; all without any
     names: Vec<String>,
     /// Only a few samples of each, to see that the benchmarks work; nothing is written
     #[arg(long)]

@@ -18,6 +18,7 @@ mod force_push;
 mod impossible_image;
 mod in_place;
 mod killed;
+mod metrics;
 mod mistakes;
 mod no_capacity;
 mod replaced;
@@ -227,7 +228,10 @@ impl Scene {
 pub async fn play_on(scene: Scene, stage: &mut Stage<'_>) -> bool {
     let scribe = stage.scribe.clone();
     scribe.heading(&format!("{} · {}", scene.number(), scene.title()));
-    let ended = scene.play(stage).await;
+    let mut ended = scene.play(stage).await;
+    if ended.is_ok() {
+        ended = metrics::check(stage).await;
+    }
     let mut well = match &ended {
         Ok(()) => true,
         Err(error) => scribe.check_or("the scene came to its end", false, || format!("{error:#}")),

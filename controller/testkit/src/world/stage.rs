@@ -86,6 +86,7 @@ pub struct Stage<'w> {
     proxy: Proxy,
     setup: Setup,
     amid: Option<Daemon>,
+    starts: usize,
     images: BTreeMap<String, String>,
     folder: PathBuf,
 }
@@ -141,6 +142,7 @@ impl<'w> Stage<'w> {
             proxy,
             setup,
             amid: None,
+            starts: 0,
             images: BTreeMap::new(),
             folder,
         })
@@ -210,7 +212,13 @@ impl<'w> Stage<'w> {
         let pid = amid.process().pid;
         self.scribe.note(&format!("amid runs (process {pid})"));
         self.amid = Some(amid);
+        self.starts += 1;
         Ok(())
+    }
+
+    /// How often `amid` was started here.
+    pub fn starts(&self) -> usize {
+        self.starts
     }
 
     /// The running `amid`.

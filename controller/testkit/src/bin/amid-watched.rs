@@ -1,0 +1,42 @@
+//! Plays the short life of [`amid_testkit::watched`] for a Prometheus that watches it.
+//!
+//! Prints `metrics ADDRESS` as soon as there is something to scrape, plays when it gets a line, and prints
+//! `played` when everything is at rest; then it stays until its input ends. `dashboards/live.py` runs it.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for tests: it starts programs and reads clocks and the environment"
+)]
+
+use std::{io::Write, path::PathBuf};
+
+use amid_testkit::{small::Options, watched};
+use anyhow::{Context, Result, ensure};
+
+fn main() -> Result<()> {
+    let amid = std::env::var_os("AMID_BIN").map(PathBuf::from);
+    let amid = amid.context("AMID_BIN names no amid")?;
+    ensure!(amid.is_file(), "There is no amid at {}", amid.display());
+    let mut small = watched::begin(Options::of(&amid))?;
+    say(&format!(
+        "metrics {}",
+        small.listener("Metrics and status")?
+    ))?;
+    let mut input = std::io::stdin().lines();
+    input
+        .next()
+        .transpose()
+        .context("Failed to wait for a line")?;
+    watched::play(&mut small)?;
+    say("played")?;
+    // Whoever watches closes the input at the end.
+    input.by_ref().for_each(drop);
+    small.stop()
+}
+
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("Failed to print")
+}
