@@ -19,10 +19,10 @@ fn scrape(small: &Small) -> Scrape {
     Scrape::read(&text).unwrap()
 }
 
-/// Whether each of these is exactly so; all that are not, at once.
 /// A metric's name, its labels, and its value.
 type Sample<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
+/// Whether each of these is exactly so; all that are not, at once.
 fn check(scrape: &Scrape, wanted: &[Sample<'_>]) {
     let wrong: Vec<String> = wanted
         .iter()

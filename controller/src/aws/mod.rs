@@ -4,7 +4,7 @@
 //! SDK types enter and leave here only. Every list is read to its end or the
 //! read fails, or says that it did: half a list of groups would look like
 //! groups that are gone. What rolls is changed through terragrunt, never
-//! through this module; only the cleaner changes images, by [`retire`].
+//! through this module; only the cleaner changes images, by `retire`.
 
 mod children;
 mod fleet;

@@ -286,21 +286,34 @@ fn verb(args: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
 
     use super::*;
 
     #[test]
     fn a_process_is_found_by_its_working_directory_and_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("sleep")
-            .arg("60")
+        let mut child = Command::new("cat")
             .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
+            .unwrap();
+        // What it was given comes back only when it is itself: a child has its
+        // parent's name until its exec is done.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"x").unwrap();
+        let mut back = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut back)
             .unwrap();
         let found = below(folder.path());
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].program(), "sleep");
+        assert_eq!(found[0].program(), "cat");
         assert_eq!(u32::try_from(found[0].pid), Ok(child.id()));
 
         end_all_below(folder.path());
