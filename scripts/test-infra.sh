@@ -107,6 +107,29 @@ units_and_manifests() {
 }
 check "every manifest has its unit, every unit its manifest" units_and_manifests
 
+gates() {
+  "$checkov" - <<'PYTHON'
+import glob, json, sys
+
+bad = 0
+for place in sorted(glob.glob("desired/*/mongodb")):
+    environment = place.split("/")[1]
+    members = sorted(path.split("/")[-1][:-5] for path in glob.glob(f"{place}/*.json"))
+    for index, member in enumerate(members):
+        path = f"{place}/{member}.json"
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        other = members[(index + 1) % len(members)]
+        wanted = f"http://{other}.mongodb.{environment}.internal:27080/roll/{member}"
+        found = manifest.get("gate", {}).get("url")
+        if found != wanted or manifest["roll"]["strategy"] != "recreate" or manifest["max_size"] != 1:
+            print(f"{path}: a member is one machine, recreated, with the gate {wanted}; found {found}")
+            bad = 1
+sys.exit(bad)
+PYTHON
+}
+check "every member asks the next one before it goes" gates
+
 # --- What amid may do ---
 
 check "every call of amid is in its policies" \
