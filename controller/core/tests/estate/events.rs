@@ -1,14 +1,11 @@
 //! What people and other programs do to an account and its repository.
 
-use amid_core::retention::marks::{BASE, BY, KEEP, KIND, PERMISSIONS, STALE};
+use amid_core::retention::marks::PERMISSIONS;
 use amid_core::retention::{Permission, Source};
-use jiff::Timestamp;
 
 use super::World;
-use super::model::US;
-use super::rng::Rng;
 use super::truth::{
-    ACCOUNTS, Branch, Change, Disk, HERE, Img, Pin, Point, STRANGER, State, THERE, Thing, Tpl,
+    ACCOUNTS, Branch, Change, HERE, Pin, Point, STRANGER, State, THERE, Thing, Tpl,
 };
 
 /// Sources whose things name one image each.
@@ -42,108 +39,16 @@ impl World {
         }
     }
 
-    fn any_image(&mut self) -> Option<usize> {
+    pub fn any_image(&mut self) -> Option<usize> {
         let alive: Vec<usize> = (0..self.truth.images.len())
             .filter(|n| !self.truth.images[*n].gone)
             .collect();
         (!alive.is_empty()).then(|| self.rng.pick(&alive))
     }
 
-    fn launchable(&mut self) -> Option<usize> {
+    pub fn launchable(&mut self) -> Option<usize> {
         let n = self.any_image()?;
         (self.truth.images[n].state == State::Available).then_some(n)
-    }
-
-    /// A build begins: a pending image, or a volume from its base's snapshot
-    /// first.
-    pub fn build(&mut self) {
-        if self.truth.images.len() >= 12 {
-            return;
-        }
-        let (now, rng) = (self.now, &mut self.rng);
-        let n = self.truth.images.len();
-        let base = if rng.chance(50) {
-            self.launchable()
-        } else {
-            None
-        };
-        let rng = &mut self.rng;
-        let mut disks = vec![self.truth.disks.len()];
-        self.truth.disks.push(disk(now, rng));
-        // Two images may share a snapshot.
-        if let Some(base) = base
-            && rng.chance(20)
-        {
-            disks.extend(self.truth.images[base].disks.first().copied());
-        }
-        if let Some(base) = base {
-            let id = self.truth.id();
-            let disk = self.truth.images[base].disks[0];
-            self.truth.things.push(Thing {
-                id,
-                source: Source::Volumes,
-                place: HERE,
-                point: Point::Disk(disk),
-                created: now,
-            });
-        }
-        let rng = &mut self.rng;
-        let prefix = rng.pick(&["web", "web", "db", "foreign"]);
-        self.truth.images.push(Img {
-            gone: false,
-            name: format!("{prefix} 20261125{n:02}"),
-            state: State::Pending,
-            created: now,
-            launched: None,
-            deprecated: None,
-            protected: false,
-            permissions: Default::default(),
-            meant: Default::default(),
-            meant_deprecated: None,
-            tags: Default::default(),
-            base,
-            // Until it is tagged nobody can know, but what AWS records.
-            base_by_aws: base.is_some(),
-            disks,
-        });
-        self.note(|| format!("image {n} is being built from {base:?}"));
-    }
-
-    /// Pending images become available or fail; young ones get their tags.
-    pub fn finish_builds(&mut self) {
-        for n in 0..self.truth.images.len() {
-            let rng = &mut self.rng;
-            let now = self.now;
-            let image = &mut self.truth.images[n];
-            if image.gone {
-                continue;
-            }
-            if image.state == State::Pending && rng.chance(70) {
-                image.state = if rng.chance(85) {
-                    State::Available
-                } else {
-                    State::Failed
-                };
-                if rng.chance(20) {
-                    let at = now + jiff::SignedDuration::from_hours(rng.within(1, 3000).into());
-                    image.deprecated = Some(at);
-                    image.meant_deprecated = Some(at);
-                }
-            } else if image.state == State::Available && image.tags.is_empty() && rng.chance(70) {
-                if rng.chance(50) {
-                    image.tags.insert(KIND.to_owned(), "app".to_owned());
-                } else {
-                    image.tags.insert("Name".to_owned(), "app".to_owned());
-                }
-                if let Some(base) = image.base
-                    && rng.chance(60)
-                {
-                    let base = super::truth::ami(base).to_string();
-                    image.tags.insert(BASE.to_owned(), base);
-                    image.base_by_aws = false;
-                }
-            }
-        }
     }
 
     /// Something begins to name an image.
@@ -401,97 +306,4 @@ impl World {
         image.meant.clone_from(&image.permissions);
         self.note(|| format!("image {n} is shared with {who}, or not any more"));
     }
-
-    /// Somebody acts on an image in the console.
-    fn by_hand(&mut self) {
-        let Some(n) = self.any_image() else {
-            return;
-        };
-        let what = self.rng.below(9);
-        let marked = self.truth.images[n].tags.contains_key(STALE);
-        let image = &mut self.truth.images[n];
-        match what {
-            0 | 1 => {
-                let value = if what == 0 { "" } else { "1960-01-01 long ago" };
-                image.tags.insert(KEEP.to_owned(), value.to_owned());
-            }
-            2 => {
-                image.tags.remove(KEEP);
-            }
-            3 => image.protected = !image.protected,
-            4 if image.state == State::Disabled && image.tags.contains_key(PERMISSIONS) => {
-                image.state = State::Available;
-            }
-            5 if marked && image.state == State::Available => image.deprecated = None,
-            6 if image.state == State::Available && !image.tags.contains_key(PERMISSIONS) => {
-                image.state = State::Disabled;
-                image.permissions.clear();
-                image.meant.clear();
-            }
-            7 if !marked => {
-                image.tags.insert(BY.to_owned(), "another".to_owned());
-                let at = format!("{:.0}", self.now);
-                image.tags.insert(STALE.to_owned(), at);
-            }
-            8 if self.rng.chance(30) && !self.is_used(n) => self.truth.images[n].gone = true,
-            _ => return,
-        }
-        self.note(|| format!("by hand: {what} to image {n}"));
-    }
-
-    fn is_used(&self, n: usize) -> bool {
-        super::model::is_named(&self.truth, &self.policy, n, self.now)
-    }
-
-    fn snapshot_by_hand(&mut self) {
-        if self.truth.disks.is_empty() {
-            return;
-        }
-        let n = self.rng.below(self.truth.disks.len() as u32) as usize;
-        let disk = &mut self.truth.disks[n];
-        match self.rng.below(4) {
-            0 => disk.shared = !disk.shared,
-            1 => disk.locked = !disk.locked,
-            2 => {
-                disk.tags.insert(KEEP.to_owned(), "a backup".to_owned());
-            }
-            _ => {
-                disk.tags.remove(KEEP);
-            }
-        }
-        self.note(|| format!("by hand: snapshot {n}"));
-    }
-
-    /// Nothing begins any more; what was begun ends.
-    pub fn settle(&mut self) {
-        while self
-            .truth
-            .images
-            .iter()
-            .any(|image| image.state == State::Pending && !image.gone)
-        {
-            self.finish_builds();
-        }
-        for image in &mut self.truth.images {
-            if image.tags.get(BY).is_some_and(|by| by != US) {
-                image.tags.remove(BY);
-                image.tags.remove(STALE);
-            }
-        }
-    }
-}
-
-fn disk(created: Timestamp, rng: &mut Rng) -> Disk {
-    let mut disk = Disk {
-        gone: false,
-        created,
-        tags: Default::default(),
-        shared: rng.chance(5),
-        locked: rng.chance(5),
-        backup: rng.chance(3),
-    };
-    if rng.chance(50) {
-        disk.tags.insert(KIND.to_owned(), "app".to_owned());
-    }
-    disk
 }

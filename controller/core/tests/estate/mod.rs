@@ -5,8 +5,10 @@
 //! read, decide, ask, decide again, perform. What happens follows from the
 //! seed alone.
 
+pub mod builds;
 pub mod events;
 pub mod faults;
+pub mod hands;
 pub mod model;
 pub mod perform;
 pub mod read;

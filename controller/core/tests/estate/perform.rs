@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use amid_core::retention::marks::{KEEP, STALE};
+use amid_core::retention::permissions::from_tags;
 use amid_core::retention::{Action, ActionKind, Call, Resource, SnapshotId};
 
 use super::World;
@@ -95,6 +96,11 @@ impl World {
                 }
                 image.state = State::Disabled;
                 image.permissions.clear();
+                // Whom it was shared with since the images were read, nobody
+                // can put back.
+                if self.stale {
+                    image.meant = from_tags(&image.tags).unwrap_or_default();
+                }
                 End::Done
             }
             Call::EnableImage { ami } => {
