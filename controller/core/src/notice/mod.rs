@@ -204,6 +204,9 @@ struct Episode {
     commit: Option<CommitId>,
     /// The same was told not long ago: its end is not told either.
     silent: bool,
+    /// It was told for the commit before: its end is told in any case.
+    #[serde(default)]
+    carried: bool,
 }
 
 /// A hold that was told and is over.
@@ -433,10 +436,10 @@ impl AppNotices {
             let Some(episode) = holds.remove(&label) else {
                 continue;
             };
-            let Some(told) = episode.told else {
+            if episode.told.is_none() && !episode.carried {
                 continue;
-            };
-            if !episode.silent {
+            }
+            if episode.carried || !episode.silent {
                 let text = words::over(&episode.text);
                 notices.push(Notice::Message(self.message(
                     app,
@@ -445,8 +448,10 @@ impl AppNotices {
                     text,
                 )));
             }
-            let commit = episode.commit;
-            self.past.insert(label, Past { told, commit });
+            if let Some(told) = episode.told {
+                let commit = episode.commit;
+                self.past.insert(label, Past { told, commit });
+            }
         }
         self.past
             .retain(|_, past| later(past.told, policy.repeat) > now);
@@ -459,6 +464,7 @@ impl AppNotices {
     fn begin(&mut self, held: &[Hold<'_>], policy: Policy, now: Timestamp) -> bool {
         let mut changed = false;
         for hold in held {
+            let mut carried = false;
             if let Some(episode) = self.holds.get_mut(hold.label) {
                 episode.gone = None;
                 hold.text.clone_into(&mut episode.text);
@@ -466,7 +472,9 @@ impl AppNotices {
                 if episode.commit == self.last {
                     continue;
                 }
-                // The same for another commit is another matter.
+                // The same for another commit is another matter, or the last
+                // look was before that commit came: what was told has an end.
+                carried = episode.carried || (episode.told.is_some() && !episode.silent);
                 self.holds.remove(hold.label);
             }
             if self.holds.len() >= MAX_HOLDS {
@@ -485,6 +493,7 @@ impl AppNotices {
                 frees: hold.frees.map(str::to_owned),
                 commit: self.last.clone(),
                 silent: past.is_some(),
+                carried,
             };
             self.holds.insert(hold.label.to_owned(), episode);
             changed = true;

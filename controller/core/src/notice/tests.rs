@@ -235,6 +235,28 @@ fn the_same_hold_for_another_commit_is_told_again() {
 }
 
 #[test]
+fn a_hold_that_a_commit_ends_is_told_to_be_over() {
+    // The snapshot after the commit still shows what the last pass found.
+    check(
+        &[
+            "12:00 asked 1 old",
+            "12:00 held image_missing",
+            "12:01 held image_missing",
+            "12:05 ended 1 superseded",
+            "12:05 asked 2 old",
+            "12:05 held image_missing",
+            "12:05 fine",
+            "12:06 fine",
+            "12:07 fine",
+        ],
+        &[
+            "12:01 Held image_missing 1 0",
+            "12:06 Recovered image_missing 2 0",
+        ],
+    );
+}
+
+#[test]
 fn an_app_that_is_gone_is_held_no_more() {
     check(
         &[

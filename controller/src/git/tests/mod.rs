@@ -1,5 +1,6 @@
 //! Tests over real repositories in temporary folders.
 
+mod branch;
 mod changes;
 mod export;
 mod fetch;
