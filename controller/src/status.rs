@@ -25,6 +25,13 @@ pub struct Status {
     pub apps: Vec<App>,
 }
 
+impl Status {
+    /// The app of this name.
+    pub fn app(&self, name: &str) -> Option<&App> {
+        self.apps.iter().find(|app| app.app == name)
+    }
+}
+
 /// The watched repository.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Repository {

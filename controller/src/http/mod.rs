@@ -70,7 +70,8 @@ pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken)
 
 /// All paths; what they need besides ends at `stop`.
 fn router(state: State, stop: CancellationToken) -> Router {
-    page::router(state.status.clone(), state.now, page::PACE, stop)
+    let cleanup = state.images.clone();
+    page::router(state.status.clone(), state.now, cleanup, page::PACE, stop)
         .push(Router::with_path("metrics").get(Scrape(state.metrics)))
         .push(Router::with_path("livez").get(Live(state.alive)))
         .push(Router::with_path("readyz").get(Ready(state.status.clone())))
@@ -193,10 +194,12 @@ impl OneApp {
     async fn handle(&self, req: &mut Request, res: &mut Response) {
         let name = req.param::<String>("app").unwrap_or_default();
         let status = self.0.borrow().clone();
-        let find = |name: &str| status.apps.iter().find(|app| app.app == name);
-        if let Some(app) = find(&name) {
+        if let Some(app) = status.app(&name) {
             res.render(Json(app));
-        } else if let Some(app) = name.strip_suffix("/history").and_then(find) {
+        } else if let Some(app) = name
+            .strip_suffix("/history")
+            .and_then(|name| status.app(name))
+        {
             let deployments = app.history.newest_first().collect();
             res.render(Json(History {
                 app: &app.app,

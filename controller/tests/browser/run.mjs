@@ -27,7 +27,7 @@ async function main() {
     }
     // There is something to be seen of both now.
     if (passed === 1) stage.detail = await open(browser, `${world.url}/apps/demo/web`);
-    if (name.startsWith('a release that never')) await take(browser, world.url);
+    await take(browser, world.url, name);
   }
   await browser.close();
   console.log(`${passed} passed, ${tests.length - passed} failed`);

@@ -12,8 +12,12 @@ const AGAIN = 15_000;
 document.documentElement.classList.add('js');
 
 // Addresses that name an app behind the hash lead to its page.
-const named = /^#app=([a-z0-9/-]+)$/.exec(decodeURIComponent(location.hash));
-if (named) location.replace(`/apps/${named[1]}`);
+function follow() {
+  const named = /^#app=([a-z0-9/-]+)$/.exec(location.hash.replaceAll('%2F', '/'));
+  if (named) location.replace(`/apps/${named[1]}`);
+}
+addEventListener('hashchange', follow);
+follow();
 
 // --- Time ---
 
@@ -111,8 +115,10 @@ function morph(old, wanted) {
 }
 
 function place(item) {
+  const { previousElementSibling: before, nextElementSibling: behind } = item;
+  const fits = (!before || before.dataset.sort < item.dataset.sort) && (!behind || item.dataset.sort < behind.dataset.sort);
+  if (fits) return;
   const after = [...list.children].find((other) => other !== item && other.dataset.sort > item.dataset.sort);
-  if (item.nextElementSibling === (after ?? null) && item.parentNode === list) return;
   // Moving takes the focus away.
   const focused = item.contains(document.activeElement) ? document.activeElement : null;
   list.insertBefore(item, after ?? null);
@@ -212,6 +218,7 @@ function filter() {
     if (item.hidden === fits) item.hidden = !fits;
     any ||= fits;
   }
+  document.getElementById('first')?.toggleAttribute('hidden', list.children.length > 0);
   document.getElementById('none').hidden = any || list.children.length === 0;
   for (const tile of document.querySelectorAll('[data-show]')) {
     const current = String(tile.dataset.show === kind);

@@ -6,23 +6,35 @@ use jiff::Timestamp;
 
 use super::html::{Html, html};
 use super::words::{self, Kind};
-use super::{fleet, frame, roll};
+use super::{Outline, fleet, frame, images, roll};
+use crate::cleanup::Handle;
 use crate::status::{App, Release, Status};
 
 /// Instances of one group that are listed.
 const ROWS: usize = 200;
 
 /// The whole page of `app`.
-pub(super) fn page(status: &Status, app: &App, version: &str, now: Timestamp) -> Html {
+pub(super) fn page(
+    status: &Status,
+    app: &App,
+    version: &str,
+    cleanup: &Handle,
+    now: Timestamp,
+) -> Html {
     let mut main = Html::new();
     let web = words::web(&status.repository);
     html!(
         main,
         "<nav class=\"back\" aria-label=\"Where you are\"><a href=\"/\">All apps</a></nav>{}",
-        body(app, web.as_deref(), now)
+        body(app, web.as_deref(), cleanup, now)
     );
-    let events = format!("/events?app={}", app.app);
-    frame(&app.app, &events, version, &main, now)
+    let outline = Outline {
+        title: &app.app,
+        events: &format!("/events?app={}", app.app),
+        version,
+        images: cleanup.is_on(),
+    };
+    frame(&outline, &main, now)
 }
 
 /// What a name that is no app's gets.
@@ -33,11 +45,15 @@ pub(super) fn missing(name: &str, now: Timestamp) -> Html {
         "<h1>No such app</h1><p>There is no app <code>{}</code>. <a href=\"/\">All apps</a></p>",
         name.chars().take(80).collect::<String>()
     );
-    frame("No such app", "", "", &main, now)
+    let outline = Outline {
+        title: "No such app",
+        ..Outline::default()
+    };
+    frame(&outline, &main, now)
 }
 
 /// What is refreshed.
-pub(super) fn body(app: &App, web: Option<&str>, now: Timestamp) -> Html {
+pub(super) fn body(app: &App, web: Option<&str>, cleanup: &Handle, now: Timestamp) -> Html {
     let mut out = Html::new();
     let kind = Kind::of(app);
     html!(
@@ -51,6 +67,7 @@ pub(super) fn body(app: &App, web: Option<&str>, now: Timestamp) -> Html {
     for release in &app.releases {
         html!(out, "{}", instances(release));
     }
+    html!(out, "{}", images::of_app(cleanup, &app.app));
     html!(
         out,
         "<p class=\"raw\"><a href=\"/api/v1/apps/{}\">As JSON</a> · <a href=\"/api/v1/apps/{}/history\">history as JSON</a></p></div>",

@@ -36,7 +36,7 @@ impl Events {
         };
         let app = req.query::<String>("app");
         if let Some(name) = &app
-            && self.0.shown().app(name).is_none()
+            && self.0.now().1.app(name).is_none()
         {
             res.status_code(StatusCode::NOT_FOUND);
             res.render(Text::Plain(

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::html::{Html, html};
 use super::words::{self, Kind};
-use super::{frame, roll};
+use super::{Outline, frame, roll};
 use crate::status::{App, Status};
 
 /// What the address asks for.
@@ -58,7 +58,12 @@ fn haystack(app: &App) -> String {
 }
 
 /// The whole page.
-pub(super) fn page(status: &Status, filter: &Filter, version: &str, now: Timestamp) -> Html {
+pub(super) fn page(
+    status: &Status,
+    filter: &Filter,
+    outline: &Outline<'_>,
+    now: Timestamp,
+) -> Html {
     let mut main = Html::new();
     html!(
         main,
@@ -69,7 +74,7 @@ pub(super) fn page(status: &Status, filter: &Filter, version: &str, now: Timesta
     if status.apps.is_empty() {
         html!(
             main,
-            "<p class=\"empty\">No app yet: the first manifest below <code>desired/</code> makes one.</p>"
+            "<p class=\"empty\" id=\"first\">No app yet: the first manifest below <code>desired/</code> makes one.</p>"
         );
     }
     let web = words::web(&status.repository);
@@ -87,7 +92,7 @@ pub(super) fn page(status: &Status, filter: &Filter, version: &str, now: Timesta
         main,
         "</ul><p class=\"empty\" id=\"none\" hidden>No app matches.</p>"
     );
-    frame("amid", "/events", version, &main, now)
+    frame(outline, &main, now)
 }
 
 /// Counts and the repository; refreshed as a whole.
@@ -277,6 +282,7 @@ fn line(app: &App) -> Html {
     if let Some(said) = app.state.as_ref().filter(|said| said.label != "as_desired") {
         html!(out, "{}", words::sentence(said));
     }
+    html!(out, "{}", notes(app));
     out
 }
 
@@ -293,10 +299,25 @@ pub(super) fn card(app: &App, web: Option<&str>, now: Timestamp) -> Html {
     {
         html!(out, "{}", words::sentence(said));
     }
+    html!(out, "{}", notes(app));
     if let Some(running) = &app.running {
         html!(out, "<p class=\"running\">terragrunt {}</p>", running);
     }
     html!(out, "{}{}", asked(app, web), roll::picture(app, now));
+    out
+}
+
+/// What people should know, though nothing stands still for it.
+fn notes(app: &App) -> Html {
+    let mut out = Html::new();
+    for note in &app.notes {
+        html!(
+            out,
+            "<p class=\"note\" data-reason=\"{}\">{}</p>",
+            note.label,
+            words::marked(&note.text)
+        );
+    }
     out
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{detail, fleet, words};
+use crate::cleanup::Handle;
 use crate::status::{App, Status};
 
 /// The least time between two frames.
@@ -48,15 +49,9 @@ pub(super) struct Frame {
     pub(super) apps: BTreeMap<String, Bytes>,
 }
 
-impl Shown {
-    /// The app of this name.
-    pub(super) fn app(&self, name: &str) -> Option<&App> {
-        self.status.apps.iter().find(|app| app.app == name)
-    }
-}
-
 /// What watchers hold on to.
 pub(super) struct Board {
+    status: watch::Receiver<Arc<Status>>,
     shown: watch::Receiver<Arc<Shown>>,
     watched: Arc<Watched>,
     /// Who may watch.
@@ -105,6 +100,7 @@ impl Board {
     pub(super) fn start(
         status: watch::Receiver<Arc<Status>>,
         now: fn() -> Timestamp,
+        cleanup: Handle,
         pace: Duration,
         stop: CancellationToken,
     ) -> Self {
@@ -117,11 +113,12 @@ impl Board {
         let watched = Arc::<Watched>::default();
         let places = Arc::new(Semaphore::new(WATCHERS));
         let follower = Follower {
-            status,
+            status: status.clone(),
             sender,
             watched: Arc::clone(&watched),
             places: Arc::clone(&places),
             now,
+            cleanup,
             pace,
             run: now().as_millisecond(),
         };
@@ -133,6 +130,7 @@ impl Board {
             }
         });
         Self {
+            status,
             shown,
             watched,
             places,
@@ -140,8 +138,16 @@ impl Board {
         }
     }
 
+    /// What a page is made of, with the version to watch from. The snapshot
+    /// may be newer than the version, never older: what is sent again then
+    /// changes nothing.
+    pub(super) fn now(&self) -> (String, Arc<Status>) {
+        let version = self.version(&self.shown());
+        (version, self.status.borrow().clone())
+    }
+
     /// What is shown now.
-    pub(super) fn shown(&self) -> Arc<Shown> {
+    fn shown(&self) -> Arc<Shown> {
         self.shown.borrow().clone()
     }
 
@@ -151,7 +157,7 @@ impl Board {
     }
 
     /// A name for the state of the page, to go on from.
-    pub(super) fn version(&self, shown: &Shown) -> String {
+    fn version(&self, shown: &Shown) -> String {
         format!("{}.{}", self.run, shown.number)
     }
 
@@ -182,6 +188,7 @@ struct Follower {
     watched: Arc<Watched>,
     places: Arc<Semaphore>,
     now: fn() -> Timestamp,
+    cleanup: Handle,
     pace: Duration,
     run: i64,
 }
@@ -240,7 +247,8 @@ impl Follower {
                     let item = fleet::item(app, web.as_deref(), now, false);
                     parts.insert(format!("app-{}", app.app), item.into_string().into());
                     if watched.contains(&app.app) {
-                        let body = detail::body(app, web.as_deref(), now).into_string();
+                        let body =
+                            detail::body(app, web.as_deref(), &self.cleanup, now).into_string();
                         let parts = json!({ "detail": body });
                         apps.insert(app.app.clone(), parts_event(&version, now, &parts));
                     }

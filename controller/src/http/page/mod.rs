@@ -10,6 +10,7 @@ mod detail;
 mod events;
 mod fleet;
 mod html;
+mod images;
 mod live;
 mod roll;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cleanup::Handle;
 use crate::status::Status;
 use html::{Html, html};
 use live::Board;
@@ -46,16 +48,19 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(super) fn router(
     status: watch::Receiver<Arc<Status>>,
     now: fn() -> Timestamp,
+    cleanup: Handle,
     pace: Duration,
     stop: CancellationToken,
 ) -> Router {
     let page = Page {
-        board: Arc::new(Board::start(status, now, pace, stop)),
+        board: Arc::new(Board::start(status, now, cleanup.clone(), pace, stop)),
+        cleanup,
         now,
     };
     Router::new()
         .get(Index(page.clone()))
         .push(Router::with_path("apps/{*+app}").get(OneApp(page.clone())))
+        .push(Router::with_path("images").get(Images(page.clone())))
         .push(Router::with_path("events").get(events::Events(Arc::clone(&page.board))))
         .push(file("style.css", "text/css; charset=utf-8", STYLE))
         .push(file("app.js", "text/javascript; charset=utf-8", SCRIPT))
@@ -65,6 +70,7 @@ pub(super) fn router(
 #[derive(Clone)]
 struct Page {
     board: Arc<Board>,
+    cleanup: Handle,
     now: fn() -> Timestamp,
 }
 
@@ -74,12 +80,14 @@ struct Index(Page);
 impl Index {
     async fn handle(&self, req: &mut Request, res: &mut Response) {
         let filter = fleet::Filter::new(req.query("q"), req.query::<String>("show").as_deref());
-        let shown = self.0.board.shown();
-        let version = self.0.board.version(&shown);
-        send(
-            res,
-            fleet::page(&shown.status, &filter, &version, (self.0.now)()),
-        );
+        let (version, status) = self.0.board.now();
+        let outline = Outline {
+            title: "amid",
+            events: "/events",
+            version: &version,
+            images: self.0.cleanup.is_on(),
+        };
+        send(res, fleet::page(&status, &filter, &outline, (self.0.now)()));
     }
 }
 
@@ -89,14 +97,34 @@ struct OneApp(Page);
 impl OneApp {
     async fn handle(&self, req: &mut Request, res: &mut Response) {
         let name = req.param::<String>("app").unwrap_or_default();
-        let shown = self.0.board.shown();
+        let (version, status) = self.0.board.now();
         let now = (self.0.now)();
-        if let Some(app) = shown.app(&name) {
-            let version = self.0.board.version(&shown);
-            send(res, detail::page(&shown.status, app, &version, now));
+        if let Some(app) = status.app(&name) {
+            send(
+                res,
+                detail::page(&status, app, &version, &self.0.cleanup, now),
+            );
         } else {
             res.status_code(StatusCode::NOT_FOUND);
             send(res, detail::missing(&name, now));
+        }
+    }
+}
+
+struct Images(Page);
+
+#[handler]
+impl Images {
+    async fn handle(&self, res: &mut Response) {
+        match images::page(&self.0.cleanup, (self.0.now)()) {
+            Some(page) => send(res, page),
+            None => {
+                res.status_code(StatusCode::NOT_FOUND);
+                res.render(Text::Plain(format!(
+                    "{}\n",
+                    crate::cleanup::not_configured()
+                )));
+            }
         }
     }
 }
@@ -107,9 +135,29 @@ fn send(res: &mut Response, page: Html) {
     res.render(Text::Html(page.into_string()));
 }
 
-/// What every page has around its middle. Without `events` it never changes.
-fn frame(title: &str, events: &str, version: &str, main: &Html, now: Timestamp) -> Html {
+/// What is around the middle of a page.
+#[derive(Default)]
+struct Outline<'a> {
+    /// Its title.
+    title: &'a str,
+    /// Where its changes come from; a page without never changes.
+    events: &'a str,
+    /// The version that they go on from.
+    version: &'a str,
+    /// Whether there is a page of images.
+    images: bool,
+}
+
+/// What every page has around its middle.
+fn frame(outline: &Outline<'_>, main: &Html, now: Timestamp) -> Html {
     let mut out = Html::new();
+    let mut links = Html::new();
+    if outline.images {
+        html!(
+            links,
+            "<nav class=\"places\" aria-label=\"Pages\"><a href=\"/\">Apps</a><a href=\"/images\">Images</a></nav>"
+        );
+    }
     html!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -118,13 +166,14 @@ fn frame(title: &str, events: &str, version: &str, main: &Html, now: Timestamp) 
          <link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"/style.css\"><script src=\"/app.js\" defer></script></head>\
          <body data-events=\"{}\" data-version=\"{}\" data-now=\"{}\">\
-         <header class=\"top\"><a class=\"brand\" href=\"/\"><img src=\"/icon.svg\" alt=\"\" width=\"28\" height=\"28\">amid</a>\
+         <header class=\"top\"><a class=\"brand\" href=\"/\"><img src=\"/icon.svg\" alt=\"\" width=\"28\" height=\"28\">amid</a>{}\
          <span id=\"link\" role=\"status\"></span></header><main>{}</main>\
          <footer class=\"foot\"><p>amid {} · <a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/apps\">JSON</a></p></footer></body></html>\n",
-        title,
-        events,
-        version,
+        outline.title,
+        outline.events,
+        outline.version,
         words::machine(now),
+        links,
         main,
         env!("CARGO_PKG_VERSION")
     );
