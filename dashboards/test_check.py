@@ -92,6 +92,11 @@ class Names(unittest.TestCase):
                       "todo_http_request_total", "amid_app_info{"):
             self.assertNotEqual(self.wrong(query), [], query)
 
+    def test_labels_in_short_are_held_against_the_family_too(self):
+        for short, wrong in (("amid_steps_total{step,result}", 0), ("amid_steps_total{stap}", 1)):
+            found = list(names.wrong_labels(short, self.exported, "here"))
+            self.assertEqual(len(found), wrong, short)
+
     def test_a_family_of_which_nobody_speaks_is_found(self):
         self.exported.families.append({"name": "amid_unheard_of", "kind": "gauge", "labels": {}})
         self.assertIn("amid_unheard_of", names.unmentioned({}, self.exported))

@@ -113,9 +113,19 @@ def page_findings(exported):
                 yield f"{where}: nothing exports `{name}`"
         for inline, block in CODE.findall(text):
             code = inline or block
-            query = re.search(r"\b(?:amid|todo)_\w+\{[^}]*\}", code)
-            if query:
+            query = re.search(r"\b(?:amid|todo)_\w+\{([^}]*)\}", code)
+            if query and '"' in query[1]:
                 yield from wrong_in(query[0], exported, where)
+            elif query:
+                yield from wrong_labels(query[0], exported, where)
+
+
+def wrong_labels(short, exported, where):
+    """`name{label,label}`, as sentences write it."""
+    name, labels = short.rstrip("}").split("{")
+    for label in re.findall(r"\w+", labels):
+        if label not in exported.series.get(name, {}):
+            yield f"{where}: `{name}` has no label `{label}`"
 
 
 def pages():
