@@ -53,6 +53,7 @@ impl World {
             created: now,
             launched: None,
             deprecated: None,
+            disabled: None,
             protected: false,
             permissions: Default::default(),
             meant: Default::default(),

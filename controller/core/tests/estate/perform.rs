@@ -95,6 +95,7 @@ impl World {
                     return End::Failed;
                 }
                 image.state = State::Disabled;
+                image.disabled = Some(now);
                 image.permissions.clear();
                 // Whom it was shared with since the images were read, nobody
                 // can put back.
@@ -171,6 +172,14 @@ impl World {
         view: &[bool],
     ) -> End {
         self.forward(n, kind, view);
+        let wait = self.policy.waits.disabled;
+        let image = &self.truth.images[n];
+        // A stale list may show it as it was before it came back.
+        let waited = self.stale
+            || image.state == State::Failed
+            || image.state == State::Disabled
+                && image.disabled.is_some_and(|at| wait.after(at) <= self.now);
+        self.law(waited, || format!("image {n} is gone before its time"));
         let image = &self.truth.images[n];
         if image.gone || image.protected {
             return End::Failed;

@@ -42,6 +42,8 @@ pub struct Img {
     pub created: Timestamp,
     pub launched: Option<Timestamp>,
     pub deprecated: Option<Timestamp>,
+    /// Since when the cleaner has it disabled.
+    pub disabled: Option<Timestamp>,
     pub protected: bool,
     pub permissions: BTreeSet<Permission>,
     /// Those that it has to have when it is not on its way out.
