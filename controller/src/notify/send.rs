@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -41,7 +41,16 @@ pub(super) struct Senders {
     receivers: BTreeMap<String, (Receiver, Lane)>,
     statuses: Option<Lane>,
     tasks: Vec<JoinHandle<()>>,
+    all: All,
     metrics: Arc<Metrics>,
+}
+
+/// Every queue, for the number of all that wait.
+type All = Arc<OnceLock<Vec<Arc<Queue<Parcel>>>>>;
+
+fn count(all: &All, metrics: &Metrics) {
+    let waiting = all.get().into_iter().flatten().map(|queue| queue.len());
+    metrics.notify().waiting(waiting.sum());
 }
 
 /// What waits for one receiver, and whether something is on its way.
@@ -87,6 +96,7 @@ impl Senders {
             .build()
             .context("Failed to set up the client of notifications")?;
         let mut tasks = Vec::new();
+        let all = All::default();
         let mut start = |to: To, name: String, kind: Kind| {
             let lane = Lane {
                 queue: Arc::new(Queue::new()),
@@ -97,6 +107,7 @@ impl Senders {
                 lane.clone(),
                 to,
                 name,
+                Arc::clone(&all),
                 Arc::clone(metrics),
             )));
             lane
@@ -119,11 +130,15 @@ impl Senders {
         }
         let statuses =
             forge.map(|forge| start(To::Forge(forge), "The forge".to_owned(), Kind::Status));
+        let lanes = receivers.values().map(|(_, lane)| lane).chain(&statuses);
+        let queues = lanes.map(|lane| Arc::clone(&lane.queue)).collect();
+        let _ = all.set(queues);
         Ok(Self {
             config: config.clone(),
             receivers,
             statuses,
             tasks,
+            all,
             metrics: Arc::clone(metrics),
         })
     }
@@ -177,7 +192,7 @@ impl Senders {
         if dropped > 0 {
             self.metrics.notify().dropped(lane.kind, dropped);
         }
-        self.metrics.notify().waiting(self.waiting());
+        count(&self.all, &self.metrics);
     }
 
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
@@ -206,12 +221,13 @@ impl Senders {
 }
 
 /// Sends what comes, one after the other.
-async fn work(lane: Lane, to: To, name: String, metrics: Arc<Metrics>) {
+async fn work(lane: Lane, to: To, name: String, all: All, metrics: Arc<Metrics>) {
     // A receiver that is dead for a day is one line in the log.
     let mut well = true;
     loop {
         let item = lane.queue.take().await;
         lane.busy.store(true, Ordering::Release);
+        count(&all, &metrics);
         let (sent, why) = persist(&to, &item.what).await;
         lane.busy.store(false, Ordering::Release);
         metrics.notify().sent(lane.kind, sent);

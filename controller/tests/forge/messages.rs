@@ -156,6 +156,16 @@ fn a_hold_is_told_once_with_a_right_signature_and_once_more_when_it_is_over() {
             r#"amid_notifications_total{kind="slack",result="sent"}"#
         ) >= 3.0
     );
+    world
+        .small
+        .until("nothing waits to be sent", |small| {
+            let at = small.listener("Metrics and status")?;
+            let (_, text) = small.get(at, "/metrics")?;
+            Ok(text
+                .lines()
+                .any(|line| line == "amid_notifications_waiting 0"))
+        })
+        .unwrap();
     let log = world.small.log().unwrap();
     assert!(
         !log.contains(SECRET) && !log.contains("T0KEN"),
