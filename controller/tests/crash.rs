@@ -11,6 +11,10 @@
 )]
 #![cfg(feature = "faults")]
 
+#[path = "crash/cleanup.rs"]
+mod cleanup;
+#[path = "cleanup/world.rs"]
+mod cleanup_world;
 #[path = "crash/floor.rs"]
 mod floor;
 #[path = "crash/laws.rs"]

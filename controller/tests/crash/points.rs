@@ -142,6 +142,7 @@ fn every_point_has_its_kill() {
         a_resize_survives_a_kill::POINTS,
         a_mistake_is_rejected_once_in_spite_of_a_kill::POINTS,
         superseded_commits_end_in_spite_of_a_kill::POINTS,
+        super::cleanup::POINTS,
     ]
     .concat();
     for point in amid::fault::POINTS {
