@@ -473,9 +473,19 @@ cases! {
         "drain b: git no longer asks for ami-b: taking it away",
     ];
 
-    a_gate_stands_in_no_rollbacks_way: "git b gate · live a 2-4 3/3 · served b · gate closed" => [
+    a_gate_stands_in_no_rollbacks_way: "git b gate · live a 2-4 1/3 · served b · gate closed" => [
         "adding",
         "add b: git asks for ami-b (ami changed): a → b",
+    ];
+
+    a_rollback_from_a_healthy_release_asks_the_gate: "git b gate · live a 2-4 3/3 · served b · gate closed" => [
+        "steady",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
+    ];
+
+    so_does_that_of_a_stateful_app: "git b recreate gate · live a 2-4 3/3 · served b · gate closed" => [
+        "steady",
+        "now: waiting for the gate http://gate/: 503 one member is behind",
     ];
 
     a_gate_is_not_asked_for_a_first_release: "git a gate · gate closed" => [

@@ -1,14 +1,17 @@
 //! The gate of an app: an address that has to say yes before a roll begins
 //! and before anything that serves is taken away.
 //!
-//! A give-up, a rollback to a release that served, and a first release are
-//! not asked for: what is ill must not be able to keep itself alive.
+//! A give-up, a first release, and the way from an ill release back to one
+//! that served are not asked for: what is ill must not be able to keep itself
+//! alive. The way back from a healthy one is: a revert of every member of a
+//! replica set must not take all of them away at once.
 
 use jiff::SignedDuration;
 
 use super::view::View;
 use super::{Phase, Plan};
 use crate::history::later;
+use crate::model::ReleaseKey;
 use crate::observe::GateFact;
 use crate::reason::Reason;
 use crate::step::{Apply, Step};
@@ -55,17 +58,26 @@ pub(super) fn heed(view: &View<'_>, mut plan: Plan) -> Plan {
 }
 
 fn asks(view: &View<'_>, apply: &Apply) -> bool {
-    let served = &view.observed.memory.served;
+    let is_way_out = |to: &ReleaseKey| view.observed.memory.served.contains(to) && !is_well(view);
     match &apply.reason {
         // The old release of a recreation is empty by then.
         Reason::NewRelease { .. } if apply.memory.roll == view.observed.memory.roll => false,
-        Reason::NewRelease { to, .. } => !served.contains(to),
-        Reason::RecreateDrain { .. } => !served.contains(&view.want),
-        Reason::Baked { .. } => !served.contains(&view.want),
+        Reason::NewRelease { to, .. } => !is_way_out(to),
+        Reason::RecreateDrain { .. } | Reason::Baked { .. } => !is_way_out(&view.want),
         Reason::Resize { to, .. } => view
             .observed
             .group(&apply.key)
             .is_some_and(|group| group.desired > to.1),
         _ => false,
     }
+}
+
+/// Whether a release that is to be replaced serves as it should.
+fn is_well(view: &View<'_>) -> bool {
+    let mut replaced = view
+        .observed
+        .made
+        .iter()
+        .filter(|(key, _)| **key != view.want);
+    replaced.any(|(key, made)| view.healthy(key) >= made.min_size.max(1))
 }
