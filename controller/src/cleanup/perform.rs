@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use amid_core::retention::{Action, ActionKind, Call, Resource, SnapshotId};
+use amid_core::model::AmiId;
+use amid_core::retention::{Action, ActionKind, Call, Resource, SnapshotId, permissions};
 
 use crate::aws::{Aws, SnapshotResult, is_missing, is_throttled};
 use crate::fault;
@@ -129,6 +130,21 @@ pub(super) async fn perform(
     performed
 }
 
+/// `DisableImage` takes every launch permission away, and only those in the
+/// tags come back: one that was granted after the image was looked at would be
+/// lost. The next run finds it and decides anew.
+async fn granted_since(aws: &Aws, ami: &AmiId, calls: &[Call]) -> anyhow::Result<Option<String>> {
+    let saved = calls.iter().find_map(|call| match call {
+        Call::CreateTags { tags, .. } => permissions::from_tags(tags),
+        _ => None,
+    });
+    let now = aws.permissions(ami).await?;
+    let is_saved = now.is_subset(&saved.unwrap_or_default());
+    Ok((!is_saved).then(|| {
+        format!("{ami} is not disabled: a launch permission was granted while this run looked")
+    }))
+}
+
 enum Ended {
     Well,
     Failed(String),
@@ -143,6 +159,13 @@ async fn one(
     performed: &mut Performed,
 ) -> Ended {
     for call in &action.calls {
+        if let Call::DisableImage { ami } = call {
+            match granted_since(aws, ami, &action.calls).await {
+                Ok(None) => {}
+                Ok(Some(why)) => return Ended::Failed(why),
+                Err(error) => return Ended::Failed(format!("{error:#}")),
+            }
+        }
         let mut wait = pace.between.max(SHORTEST_WAIT);
         let mut tries = 0;
         let result = loop {

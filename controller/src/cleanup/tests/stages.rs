@@ -121,6 +121,34 @@ async fn the_marks_of_another_controller_are_left_to_it() {
     assert!(performed.done.is_empty());
 }
 
+#[tokio::test]
+async fn a_permission_that_is_granted_meanwhile_is_not_lost() {
+    let world = World::new(|_| {});
+    world.settle_down(2).await;
+    // The run has looked, and is about to send its first request.
+    let grant = || {
+        let share = |cloud: &mut Cloud| {
+            if let Some(image) = cloud.images.get_mut(OLD) {
+                image.details.shared.push("all".to_owned());
+            }
+            Ok(())
+        };
+        world.standin.change(share).unwrap();
+        None
+    };
+    let (cleaning, performed) = world.run_until(&grant).await;
+    assert_eq!(
+        verdict(&cleaning, OLD).action,
+        Some(ActionKind::Disable),
+        "else this shows nothing"
+    );
+    let error = performed.done[0].error.clone().unwrap();
+    assert!(error.contains("was granted while"), "{error}");
+    let image = world.cloud().images[OLD].clone();
+    assert_eq!(image.state, "available");
+    assert!(image.details.shared.iter().any(|who| who == "all"));
+}
+
 /// Ends the run before its `n`th request, or loses the `n`th answer, and lets
 /// later runs go on. Says whether there was an `n`th request.
 async fn killed_at(world: &World, n: u32, lose_answer: bool, runs: usize) -> bool {
