@@ -23,5 +23,10 @@ fi
 if command -v shellcheck >/dev/null; then
   check "shellcheck has no complaint" shellcheck -x scripts/*.sh .ci/run packer/*.sh packer/provision/*.sh packaging/*/build.sh packaging/deb/p*{inst,rm}
 fi
+# The linter is a Java program; without Java it would try to fetch one.
+if command -v java >/dev/null && command -v npm >/dev/null; then
+  groovy=$(todo/scripts/node-modules.sh "$root/tools/npm-groovy-lint/package.json")
+  check "the Jenkinsfile reads well" "$groovy/node_modules/.bin/npm-groovy-lint" --noserver --config recommended-jenkinsfile --failon warning Jenkinsfile
+fi
 
 summary
