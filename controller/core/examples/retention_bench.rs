@@ -73,6 +73,7 @@ fn print(
         "instances": INSTANCES,
         "launch_template_versions": VERSIONS,
         "commits": COMMITS,
+        "samples_ms": millis,
         "median_ms": millis.get(millis.len() / 2),
         "max_ms": millis.last(),
         "bar_ms": 100,

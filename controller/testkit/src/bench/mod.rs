@@ -4,6 +4,7 @@
 //! table, by AWS's answers. A bar that is missed is said and is no failure: a figure is to be read, not to be
 //! made pass on one machine. What they need beyond the stub is found by [`crate::world::tools`].
 
+mod cleanup;
 pub mod fleet;
 mod page;
 mod real;
@@ -36,11 +37,13 @@ pub enum Bench {
     Roll,
     /// The page's data, and those who watch it.
     Page,
+    /// Clean-up's decision on a large account.
+    Cleanup,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Bench; 8] = [
+    pub const ALL: [Bench; 9] = [
         Bench::Push,
         Bench::Webhook,
         Bench::Sweep,
@@ -49,6 +52,7 @@ impl Bench {
         Bench::Group,
         Bench::Roll,
         Bench::Page,
+        Bench::Cleanup,
     ];
 
     /// The name on the command line.
@@ -62,6 +66,7 @@ impl Bench {
             Bench::Group => "group",
             Bench::Roll => "roll",
             Bench::Page => "page",
+            Bench::Cleanup => "cleanup",
         }
     }
 
@@ -81,6 +86,8 @@ impl Bench {
 pub struct Scale {
     /// The `amid` that is measured.
     pub amid: PathBuf,
+    /// The example of `amid-core` that measures clean-up's decision.
+    pub cleanup: PathBuf,
     /// Pushes that are timed.
     pub pushes: usize,
     /// Webhooks that are timed.
@@ -103,9 +110,10 @@ pub struct Scale {
 
 impl Scale {
     /// What RESULTS.md shows.
-    pub fn full(amid: PathBuf) -> Scale {
+    pub fn full(amid: PathBuf, cleanup: PathBuf) -> Scale {
         Scale {
             amid,
+            cleanup,
             pushes: 200,
             webhooks: 100,
             apps: 1_000,
@@ -119,9 +127,10 @@ impl Scale {
     }
 
     /// As little as shows that the benchmarks work.
-    pub fn quick(amid: PathBuf) -> Scale {
+    pub fn quick(amid: PathBuf, cleanup: PathBuf) -> Scale {
         Scale {
             amid,
+            cleanup,
             pushes: 5,
             webhooks: 3,
             apps: 120,
@@ -148,7 +157,8 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             | Bench::Sweep
             | Bench::Metrics
             | Bench::Start
-            | Bench::Page => {}
+            | Bench::Page
+            | Bench::Cleanup => {}
         }
         eprintln!("measuring: {}", one.name());
         // The small worlds are blocking code.
@@ -157,6 +167,7 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             Bench::Webhook => seen::webhook(&scale),
             Bench::Sweep => fleet::sweep(&scale),
             Bench::Page => page::measure(&scale),
+            Bench::Cleanup => cleanup::decision(&scale.cleanup),
             Bench::Metrics => scrape::metrics(&scale),
             _ => fleet::start(&scale),
         });

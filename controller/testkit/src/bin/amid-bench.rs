@@ -17,7 +17,7 @@ use clap::Parser;
 /// Measure amid against its bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// push, webhook, sweep, metrics, start, group, roll, page; all without any
+    /// push, webhook, sweep, metrics, start, group, roll, page, cleanup; all without any
     names: Vec<String>,
     /// Only a few samples of each, to see that the benchmarks work; nothing is written
     #[arg(long)]
@@ -43,11 +43,11 @@ async fn measure(args: Args) -> Result<()> {
     if wanted.is_empty() {
         wanted = Bench::ALL.to_vec();
     }
-    let amid = amid()?;
+    let (amid, cleanup) = (amid()?, beside("examples/retention_bench")?);
     let scale = if args.quick {
-        Scale::quick(amid)
+        Scale::quick(amid, cleanup)
     } else {
-        Scale::full(amid)
+        Scale::full(amid, cleanup)
     };
     let path = PathBuf::from("bench/RESULTS.md");
     let order = Bench::ALL.map(Bench::name);
@@ -88,11 +88,14 @@ fn parts(wanted: &[Bench]) -> Vec<Vec<Bench>> {
     parts
 }
 
+/// A program that was built with this one.
+fn beside(name: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe().context("Failed to learn where this program lies")?;
+    Ok(this.with_file_name(name))
+}
+
 fn amid() -> Result<PathBuf> {
-    let beside = std::env::current_exe()
-        .context("Failed to learn where this program lies")?
-        .with_file_name("amid");
-    let amid = std::env::var_os("AMID_BIN").map_or(beside, PathBuf::from);
+    let amid = std::env::var_os("AMID_BIN").map_or(beside("amid")?, PathBuf::from);
     ensure!(
         amid.is_file(),
         "There is no amid at {}: run `make bench`, which builds it",
