@@ -134,7 +134,7 @@ class Bench:
             steps = {
                 "list": ("GET", "/api/todos", "", LISTS),
                 "resource_list": ("GET", "/todos", "", LISTS),
-                "post": ("POST", "/todos", '{"title": "One more"}', POSTS),
+                "post": ("POST", "/todos", '{"title": "One more"}', 4 * POSTS),
                 "original_post": ("POST", "/api/todos", '{"text": "One more"}', POSTS),
             }
             result = {}
