@@ -199,6 +199,8 @@ fn what_to_try(world: &World, stage: &Stage<'_>, images: [&str; 3]) -> Result<St
          {amid} history demo/todo\n\
          {amid} reconcile demo/todo --watch\n\
          curl http://{listen}/metrics\n\
+         \n# the same as a page, in a browser\n\
+         http://{listen}/\n\
          \n# what AWS says\n\
          export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_REGION=us-east-1\n\
          aws autoscaling describe-auto-scaling-groups\n"
