@@ -1,44 +1,39 @@
 //! Wires the daemon together: config in, running loop out.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod listen;
+mod own_files;
+mod past;
 
-use anyhow::Context;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use amid_core::history::Event;
 use amid_core::model::AppName;
 
-use crate::aws::{self, Aws, Surroundings};
+use crate::aws::{self, Aws};
 use crate::cleanup::{self, Cleaner};
 use crate::config::{Config, Target};
 use crate::forge::Forge;
 use crate::gate::Gates;
 use crate::git::{Credentials, Limits, Mirror, Remote};
-use crate::http::{self, Liveness};
 use crate::metrics::Metrics;
 use crate::notify::{self, Notifier};
-use crate::reconcile::{self, Engine, Place, Slot};
+use crate::reconcile::{self, Engine, Place};
 use crate::run::{Inputs, run};
-use crate::socket::{self, HistoryQuery, PlanQuery};
+use crate::socket::{self, PlanQuery};
 use crate::status::{Asked, Status};
-use crate::store::{Record, StateDir, read_bounded, write_atomic};
+use crate::store::StateDir;
 use crate::systemd::{self, Watchdog};
 use crate::terragrunt::{Terragrunt, Tools};
 use crate::watch::Watch;
-use crate::webhook::{self, Receiver, Secret};
-
-/// Entries of the journal that `amid history` can show.
-const REMEMBERED: usize = 5_000;
-/// The loop is stuck when it has not moved for so long.
-const STUCK: Duration = Duration::from_secs(30);
+use listen::{Moved, STUCK, listen};
+use own_files::OwnFiles;
+pub use past::{Recent, remember};
+use past::{Replay, history};
 
 /// Runs the daemon until `stop` says so. Returns whether every apply was let
 /// finish.
@@ -210,82 +205,6 @@ fn wants_statuses(config: &Config) -> bool {
     config.forge.as_ref().is_some_and(|forge| forge.statuses)
 }
 
-/// Opens the listeners that the config asks for.
-async fn listen(
-    engine: &Arc<Engine>,
-    shown: &watch::Receiver<Arc<Status>>,
-    images: &cleanup::Handle,
-    moved: &Moved,
-    ending: &CancellationToken,
-) -> anyhow::Result<()> {
-    let address = engine.config.http.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("Failed to listen on {address}: `http.listen` in the config"))?;
-    tracing::info!(
-        "Metrics and status on http://{}",
-        listener.local_addr().unwrap_or(address)
-    );
-    let alive = moved.clone();
-    let state = http::State {
-        status: shown.clone(),
-        images: images.clone(),
-        metrics: Arc::clone(&engine.metrics),
-        alive: Arc::new(move || Liveness {
-            ago: alive.ago(),
-            limit: STUCK,
-        }),
-        now,
-    };
-    tokio::spawn(logged(
-        "HTTP listener",
-        http::serve(listener, state, ending.clone()),
-    ));
-
-    let Some(webhook) = &engine.config.webhook else {
-        return Ok(());
-    };
-    let text = std::fs::read_to_string(&webhook.secret_file).with_context(|| {
-        format!(
-            "Failed to read `webhook.secret_file`: {}",
-            webhook.secret_file.display()
-        )
-    })?;
-    let secret = Secret::new(&text).with_context(|| {
-        format!(
-            "The webhook secret in {} is no good",
-            webhook.secret_file.display()
-        )
-    })?;
-    let address = webhook.listen;
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("Failed to listen on {address}: `webhook.listen` in the config")
-    })?;
-    tracing::info!(
-        "Webhooks on http://{}",
-        listener.local_addr().unwrap_or(address)
-    );
-    let look = Arc::new(tokio::sync::Notify::new());
-    let receiver = Receiver {
-        secret,
-        look: Arc::clone(&look),
-        metrics: Arc::clone(&engine.metrics),
-        now: tokio::time::Instant::now,
-    };
-    tokio::spawn(logged(
-        "webhook listener",
-        webhook::serve(listener, receiver, ending.clone()),
-    ));
-    let engine = Arc::clone(engine);
-    tokio::spawn(async move {
-        loop {
-            look.notified().await;
-            engine.hint();
-        }
-    });
-    Ok(())
-}
-
 /// Starts clean-up, where the config asks for it.
 fn clean_up(engine: &Arc<Engine>) -> cleanup::Handle {
     let Some(cleaner) = &engine.cleanup else {
@@ -300,12 +219,6 @@ fn clean_up(engine: &Arc<Engine>) -> cleanup::Handle {
         orders,
     ));
     handle
-}
-
-async fn logged(what: &'static str, serving: impl Future<Output = anyhow::Result<()>>) {
-    if let Err(error) = serving.await {
-        tracing::error!("The {what} broke: {error:#}");
-    }
 }
 
 /// The watched repository as the git adapter takes it.
@@ -356,106 +269,6 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// When the loop moved last.
-#[derive(Clone)]
-struct Moved {
-    start: Instant,
-    millis: Arc<AtomicU64>,
-}
-
-impl Moved {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            millis: Arc::default(),
-        }
-    }
-
-    fn now(&self) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.millis.store(millis, Ordering::Relaxed);
-    }
-
-    fn ago(&self) -> Duration {
-        let last = Duration::from_millis(self.millis.load(Ordering::Relaxed));
-        self.start.elapsed().saturating_sub(last)
-    }
-}
-
-/// The newest entries of the journal as JSON text, for `amid history`: as
-/// values they would take several times the memory.
-pub type Recent = Arc<Mutex<std::collections::VecDeque<Box<str>>>>;
-
-/// Keeps an entry among the newest.
-pub fn remember(recent: &Recent, at: Timestamp, mut entry: Value) {
-    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-    if recent.len() >= REMEMBERED {
-        recent.pop_front();
-    }
-    entry["at"] = json!(at.to_string());
-    recent.push_back(entry.to_string().into_boxed_str());
-}
-
-/// What the journal said at start.
-#[derive(Default)]
-struct Replay {
-    slots: BTreeMap<AppName, Arc<Slot>>,
-    accepted: Option<git2::Oid>,
-    approved: Vec<git2::Oid>,
-}
-
-impl Replay {
-    fn take(&mut self, record: Record, recent: &Recent) {
-        remember(recent, record.at, record.entry.clone());
-        if let Some(commit) = record.entry["accepted"].as_str() {
-            self.accepted = commit.parse().ok();
-        }
-        if let Some(head) = record.entry["approved_head"].as_str() {
-            self.approved.extend(head.parse::<git2::Oid>().ok());
-        }
-        // An entry of a newer version is history, but decides nothing.
-        let Some(app) = record.entry["app"]
-            .as_str()
-            .and_then(|app| AppName::parse(app).ok())
-        else {
-            return;
-        };
-        let Ok(event) = serde_json::from_value::<Event>(record.entry["event"].clone()) else {
-            return;
-        };
-        let slot = self
-            .slots
-            .entry(app.clone())
-            .or_insert_with(|| Arc::new(Slot::new(app, record.at)));
-        let mut state = slot.state();
-        state.history.record(&event, record.at);
-        // What was measured in an earlier life was counted there.
-        let measurable = self.accepted.is_some();
-        let _ = state.course.record(&event, record.at, measurable);
-    }
-}
-
-fn history(recent: &Recent) -> socket::History {
-    let recent = Arc::clone(recent);
-    Arc::new(move |query: &HistoryQuery| {
-        let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |entry: &Value| {
-            entry["event"].is_object()
-                && query
-                    .app
-                    .as_ref()
-                    .is_none_or(|app| entry["app"].as_str() == Some(app))
-        };
-        let entries = recent
-            .iter()
-            .rev()
-            .filter_map(|text| serde_json::from_str(text).ok());
-        let mut entries: Vec<Value> = entries.filter(wanted).take(query.limit).collect();
-        entries.reverse();
-        entries
-    })
-}
-
 fn plan(engine: &Arc<Engine>) -> socket::Plan {
     let engine = Arc::clone(engine);
     Arc::new(move |query: PlanQuery| {
@@ -490,51 +303,4 @@ pub(crate) async fn plans(
         }
     }
     Ok(plans)
-}
-
-/// The files of AWS profiles of amid's own user.
-struct OwnFiles {
-    profiles: String,
-    has_credentials: bool,
-}
-
-impl OwnFiles {
-    /// The most of a file of profiles that is read, in bytes.
-    const MAX: u64 = 1 << 20;
-
-    fn read(env: &BTreeMap<String, String>) -> Self {
-        let [profiles, credentials] = aws::own_files(env);
-        let text = profiles
-            .filter(|file| file.is_file())
-            .and_then(|file| read_bounded(&file, Self::MAX).ok());
-        Self {
-            profiles: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
-            has_credentials: credentials.is_some_and(|file| file.is_file()),
-        }
-    }
-
-    /// What the target at `index` changes in the environment of its runs; its
-    /// profiles are written.
-    fn surroundings(
-        &self,
-        place: &aws::Place,
-        env: &BTreeMap<String, String>,
-        state: &Path,
-        index: usize,
-    ) -> anyhow::Result<Surroundings> {
-        let folder = state.join("aws");
-        let file = folder.join(format!("target-{index}"));
-        let own = aws::Own {
-            env,
-            profiles: &self.profiles,
-            has_credentials: self.has_credentials,
-        };
-        let surroundings = Surroundings::of(place, own, &file);
-        if let Some(profiles) = &surroundings.profiles {
-            std::fs::create_dir_all(&folder)
-                .with_context(|| format!("Failed to make `{}`", folder.display()))?;
-            write_atomic(&file, profiles.as_bytes())?;
-        }
-        Ok(surroundings)
-    }
 }
