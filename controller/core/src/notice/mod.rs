@@ -6,6 +6,7 @@
 //! over. A commit hears of each phase of its roll, and of its end. Whom a
 //! message goes to and whether it arrives is not decided here.
 
+mod message;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::Phase;
 use crate::history::{Event, Outcome, later};
 use crate::model::{AmiId, CommitId};
+pub use message::{CommitState, Kind, Message, Notice, Severity, Status};
 
 /// A commit that is older than this when amid first sees it hears nothing:
 /// nobody waits for a word on it, and at a first start that is all of them.
@@ -59,96 +61,6 @@ pub struct Hold<'a> {
     pub text: &'a str,
     /// What frees it.
     pub frees: Option<&'a str>,
-}
-
-/// Something that is to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// To people.
-    Message(Message),
-    /// On a commit.
-    Status(Status),
-}
-
-/// A message to people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// What it is about.
-    pub kind: Kind,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The app; empty for the watched repository itself.
-    pub app: String,
-    /// The team that its manifest names.
-    pub owner: Option<String>,
-    /// The reason's label, or the outcome's.
-    pub reason: String,
-    /// One sentence.
-    pub text: String,
-    /// What frees it, where it is a hold.
-    pub frees: Option<String>,
-    /// The commit that it is about.
-    pub commit: Option<CommitId>,
-    /// Who made the commit.
-    pub author: Option<String>,
-    /// The commit's first line.
-    pub subject: Option<String>,
-    /// The image that it is about.
-    pub image: Option<AmiId>,
-    /// How often this was told before.
-    pub again: u32,
-}
-
-/// What a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Something stands still.
-    Held,
-    /// What stood still goes on.
-    Recovered,
-    /// What git asks for is live.
-    Deployed,
-    /// A release failed.
-    Failed,
-}
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// It may end by itself.
-    Warning,
-    /// A person has to look.
-    Error,
-}
-
-/// How far a commit got.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The app that it is about: a commit may ask something of several.
-    pub app: String,
-    /// The commit.
-    pub commit: CommitId,
-    /// How far.
-    pub state: CommitState,
-    /// One sentence.
-    pub text: String,
-}
-
-/// How far a commit got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitState {
-    /// It is on its way, or waits.
-    Pending,
-    /// What it asks for is live.
-    Deployed,
-    /// It was refused, or its release failed.
-    Failed,
-    /// A newer commit came first.
-    Superseded,
 }
 
 /// What was told, and what is kept in mind for the next message.
