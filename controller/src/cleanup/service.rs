@@ -76,6 +76,11 @@ impl Handle {
         self.shown.borrow().clone()
     }
 
+    /// To be told of runs.
+    pub fn runs(&self) -> watch::Receiver<Option<Arc<Run>>> {
+        self.shown.clone()
+    }
+
     /// Whether there is a cleaner at all.
     pub fn is_on(&self) -> bool {
         self.orders.is_some()

@@ -12,13 +12,14 @@ use salvo::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use salvo::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::live::{Board, Shown, Watching};
+use super::live::{Board, Shown, Topic, Watching};
 
 /// Silence is broken so often, so that both ends notice when the other is
 /// gone: the listener drops a connection that is silent for longer.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// `/events`, and `/events?app=NAME` for one app's page.
+/// `/events`; `/events?app=NAME` for one app's page, `/events?page=images` for
+/// that of images.
 pub(super) struct Events(pub(super) Arc<Board>);
 
 #[handler]
@@ -34,25 +35,42 @@ impl Events {
             )));
             return;
         };
-        let app = req.query::<String>("app");
-        if let Some(name) = &app
-            && self.0.now().1.app(name).is_none()
-        {
-            res.status_code(StatusCode::NOT_FOUND);
-            res.render(Text::Plain(
-                "There is no such app: /api/v1/apps lists them\n",
-            ));
-            return;
-        }
+        let topic = match self.topic(req) {
+            Ok(topic) => topic,
+            Err(why) => {
+                res.status_code(StatusCode::NOT_FOUND);
+                res.render(Text::Plain(why));
+                return;
+            }
+        };
         // After a broken connection the browser says what it saw last.
         let seen = req
             .header::<String>("last-event-id")
             .or_else(|| req.query::<String>("since"))
             .and_then(|version| self.0.number(&version));
-        let watcher = Watcher::new(Arc::clone(&self.0), app, seen, place);
+        let watcher = Watcher::new(Arc::clone(&self.0), topic, seen, place);
         res.headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         res.stream(watcher.stream());
+    }
+}
+
+impl Events {
+    /// The page that is watched; `None` is the list.
+    fn topic(&self, req: &mut Request) -> Result<Option<Topic>, &'static str> {
+        if let Some(page) = req.query::<String>("page") {
+            return match page.as_str() {
+                "images" => Ok(Some(Topic::Images)),
+                _ => Err("There is no such page: `page` is `images`\n"),
+            };
+        }
+        let Some(name) = req.query::<String>("app") else {
+            return Ok(None);
+        };
+        if self.0.now().1.app(&name).is_none() {
+            return Err("There is no such app: /api/v1/apps lists them\n");
+        }
+        Ok(Some(Topic::App(name)))
     }
 }
 
@@ -70,12 +88,12 @@ struct Watcher {
 impl Watcher {
     fn new(
         board: Arc<Board>,
-        app: Option<String>,
+        topic: Option<Topic>,
         seen: Option<u64>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let changes = board.changes();
-        let watching = app.map(|app| board.watch(app));
+        let watching = topic.map(|topic| board.watch(topic));
         let mut watcher = Self {
             board,
             changes,
@@ -103,7 +121,8 @@ impl Watcher {
                     match &self.watching {
                         None => self.ready.push_back(frame.fleet.clone()),
                         Some(watching) => {
-                            self.ready.extend(frame.apps.get(watching.app()).cloned())
+                            self.ready
+                                .extend(frame.others.get(watching.topic()).cloned());
                         }
                     }
                 }

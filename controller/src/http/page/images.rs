@@ -18,25 +18,34 @@ const LISTED: usize = 500;
 const REASONS: usize = 4;
 
 /// The whole page; `None` where nobody looks at images.
-pub(super) fn page(cleanup: &Handle, now: Timestamp) -> Option<Html> {
+pub(super) fn page(cleanup: &Handle, version: &str, now: Timestamp) -> Option<Html> {
     if !cleanup.is_on() {
         return None;
     }
     let mut main = Html::new();
-    html!(main, "<h1>Images</h1>");
-    match cleanup.last() {
-        None => html!(
-            main,
-            "<p class=\"empty\">The first run of clean-up has not ended yet.</p>"
-        ),
-        Some(run) => html!(main, "{}", whole(&run)),
-    }
+    html!(main, "<h1>Images</h1>{}", body(cleanup));
     let outline = Outline {
         title: "Images",
+        events: "/events?page=images",
+        version,
         images: true,
-        ..Outline::default()
     };
     Some(frame(&outline, &main, now))
+}
+
+/// What every run of clean-up writes anew.
+pub(super) fn body(cleanup: &Handle) -> Html {
+    let mut out = Html::new();
+    html!(out, "<div id=\"images\">");
+    match cleanup.last() {
+        None => html!(
+            out,
+            "<p class=\"empty\">The first run of clean-up has not ended yet.</p>"
+        ),
+        Some(run) => html!(out, "{}", whole(&run)),
+    }
+    html!(out, "</div>");
+    out
 }
 
 fn whole(run: &Run) -> Html {

@@ -1,8 +1,8 @@
 //! What changed, rendered once for everybody who watches.
 //!
-//! One task follows the snapshot. When an app differs from what was shown, it
-//! renders the app's piece of the page and puts it, as bytes that all watchers
-//! share, on a short list of frames. A watcher keeps nothing but the number of
+//! One task follows the snapshot and the runs of clean-up. When an app or the
+//! images differ from what was shown, it renders that piece of the page and puts
+//! it, as bytes that all watchers share, on a short list of frames. A watcher keeps nothing but the number of
 //! the last frame that it sent; one that is too slow is told to read the page
 //! again. So neither many nor slow watchers cost memory, and a fleet that
 //! changes all the time costs two frames a second at most.
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{detail, fleet, words};
+use super::{detail, fleet, images, words};
 use crate::cleanup::Handle;
 use crate::status::{App, Status};
 
@@ -45,8 +45,17 @@ pub(super) struct Frame {
     pub(super) number: u64,
     /// The event for the list.
     pub(super) fleet: Bytes,
-    /// The events for the pages of single apps, where anybody looks at them.
-    pub(super) apps: BTreeMap<String, Bytes>,
+    /// The events for pages other than the list, where anybody looks at them.
+    pub(super) others: BTreeMap<Topic, Bytes>,
+}
+
+/// A page other than the list, which is rendered only while it is watched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    /// The page of images.
+    Images,
+    /// The page of an app.
+    App(String),
 }
 
 /// What watchers hold on to.
@@ -60,36 +69,36 @@ pub(super) struct Board {
     run: i64,
 }
 
-/// How many watchers each app's own page has.
+/// How many watchers each of these pages has.
 #[derive(Default)]
-pub(super) struct Watched(Mutex<BTreeMap<String, usize>>);
+pub(super) struct Watched(Mutex<BTreeMap<Topic, usize>>);
 
 impl Watched {
-    fn list(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+    fn list(&self) -> MutexGuard<'_, BTreeMap<Topic, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One watcher of one app's page, for as long as it is kept.
+/// One watcher of one such page, for as long as it is kept.
 pub(super) struct Watching {
     watched: Arc<Watched>,
-    app: String,
+    topic: Topic,
 }
 
 impl Watching {
-    /// The app.
-    pub(super) fn app(&self) -> &str {
-        &self.app
+    /// The page.
+    pub(super) fn topic(&self) -> &Topic {
+        &self.topic
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut list = self.watched.list();
-        if let Some(count) = list.get_mut(&self.app) {
+        if let Some(count) = list.get_mut(&self.topic) {
             *count -= 1;
             if *count == 0 {
-                list.remove(&self.app);
+                list.remove(&self.topic);
             }
         }
     }
@@ -172,12 +181,12 @@ impl Board {
         event("resync", &self.version(shown), &json!({}))
     }
 
-    /// From now on this app's page is rendered when it changes.
-    pub(super) fn watch(&self, app: String) -> Watching {
-        *self.watched.list().entry(app.clone()).or_default() += 1;
+    /// From now on this page is rendered when it changes.
+    pub(super) fn watch(&self, topic: Topic) -> Watching {
+        *self.watched.list().entry(topic.clone()).or_default() += 1;
         Watching {
             watched: Arc::clone(&self.watched),
-            app,
+            topic,
         }
     }
 }
@@ -195,10 +204,21 @@ struct Follower {
 
 impl Follower {
     async fn follow(mut self) {
-        while self.status.changed().await.is_ok() {
+        let mut runs = self.cleanup.runs();
+        loop {
+            let cleaned = tokio::select! {
+                changed = self.status.changed() => match changed {
+                    Ok(()) => runs.has_changed().unwrap_or_default(),
+                    Err(_) => return,
+                },
+                Ok(()) = runs.changed() => true,
+            };
+            if cleaned {
+                runs.mark_unchanged();
+            }
             let status = self.status.borrow_and_update().clone();
             let before = self.sender.borrow().clone();
-            if let Some(shown) = self.shown(&before, status) {
+            if let Some(shown) = self.shown(&before, status, cleaned) {
                 self.sender.send_replace(Arc::new(shown));
                 // What happens meanwhile goes into the next frame.
                 tokio::time::sleep(self.pace).await;
@@ -206,18 +226,19 @@ impl Follower {
         }
     }
 
-    /// What is to be shown of `status`, if it differs.
-    fn shown(&self, before: &Shown, status: Arc<Status>) -> Option<Shown> {
+    /// What is to be shown of `status`, if it differs, or if a run of clean-up
+    /// has ended.
+    fn shown(&self, before: &Shown, status: Arc<Status>, cleaned: bool) -> Option<Shown> {
         let changed = changed(&before.status, &status);
         let head =
             before.status.repository != status.repository || before.status.swept != status.swept;
-        if changed.is_empty() && !head {
+        if changed.is_empty() && !head && !cleaned {
             return None;
         }
         let number = before.number + 1;
         let mut frames = before.frames.clone();
         if self.places.available_permits() < WATCHERS {
-            frames.push_back(Arc::new(self.frame(number, &status, &changed)));
+            frames.push_back(Arc::new(self.frame(number, &status, &changed, cleaned)));
             let surplus = frames.len().saturating_sub(FRAMES);
             frames.drain(..surplus);
         } else {
@@ -232,13 +253,17 @@ impl Follower {
         })
     }
 
-    fn frame(&self, number: u64, status: &Status, changed: &[Change<'_>]) -> Frame {
+    fn frame(
+        &self,
+        number: u64,
+        status: &Status,
+        changed: &[Change<'_>],
+        cleaned: bool,
+    ) -> Frame {
         let now = (self.now)();
         let web = words::web(&status.repository);
         let version = format!("{}.{number}", self.run);
-        let watched: Vec<String> = self.watched.list().keys().cloned().collect();
         let mut parts = Map::new();
-        let mut apps = BTreeMap::new();
         let head = fleet::head(status, &fleet::Filter::default()).into_string();
         parts.insert("head".to_owned(), Value::String(head));
         for change in changed {
@@ -246,25 +271,39 @@ impl Follower {
                 Change::Is(app) => {
                     let item = fleet::item(app, web.as_deref(), now, false);
                     parts.insert(format!("app-{}", app.app), item.into_string().into());
-                    if watched.contains(&app.app) {
-                        let body =
-                            detail::body(app, web.as_deref(), &self.cleanup, now).into_string();
-                        let parts = json!({ "detail": body });
-                        apps.insert(app.app.clone(), parts_event(&version, now, &parts));
-                    }
                 }
                 Change::Gone(name) => {
                     parts.insert(format!("app-{name}"), Value::Null);
-                    if watched.iter().any(|app| app == name) {
-                        apps.insert((*name).to_owned(), event("resync", &version, &json!({})));
-                    }
                 }
             }
+        }
+        let watched: Vec<Topic> = self.watched.list().keys().cloned().collect();
+        let mut others = BTreeMap::new();
+        for topic in watched {
+            let parts = match &topic {
+                Topic::Images if cleaned => {
+                    json!({ "images": images::body(&self.cleanup).into_string() })
+                }
+                Topic::Images => continue,
+                Topic::App(name) => match (status.app(name), named(changed, name)) {
+                    (None, true) => {
+                        others.insert(topic, event("resync", &version, &json!({})));
+                        continue;
+                    }
+                    // Its images stand on it, too.
+                    (Some(app), is_changed) if is_changed || cleaned => {
+                        let body = detail::body(app, web.as_deref(), &self.cleanup, now);
+                        json!({ "detail": body.into_string() })
+                    }
+                    _ => continue,
+                },
+            };
+            others.insert(topic, parts_event(&version, now, &parts));
         }
         Frame {
             number,
             fleet: parts_event(&version, now, &Value::Object(parts)),
-            apps,
+            others,
         }
     }
 }
@@ -273,6 +312,14 @@ impl Follower {
 enum Change<'a> {
     Is(&'a App),
     Gone(&'a str),
+}
+
+/// Whether the app is among them.
+fn named(changed: &[Change<'_>], name: &str) -> bool {
+    changed.iter().any(|change| match change {
+        Change::Is(app) => app.app == name,
+        Change::Gone(gone) => *gone == name,
+    })
 }
 
 /// The apps that differ, new ones and those that went. Both lists are in

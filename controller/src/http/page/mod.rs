@@ -116,7 +116,8 @@ struct Images(Page);
 #[handler]
 impl Images {
     async fn handle(&self, res: &mut Response) {
-        match images::page(&self.0.cleanup, (self.0.now)()) {
+        let (version, _) = self.0.board.now();
+        match images::page(&self.0.cleanup, &version, (self.0.now)()) {
             Some(page) => send(res, page),
             None => {
                 res.status_code(StatusCode::NOT_FOUND);
