@@ -22,6 +22,29 @@ impl Aws {
     ///
     /// When EC2 cannot be asked.
     pub async fn image(&self, ami: &AmiId, instance_types: &[String]) -> anyhow::Result<ImageFact> {
+        self.image_in(&["available"], ami, instance_types).await
+    }
+
+    /// The same, as if the image were not disabled.
+    ///
+    /// # Errors
+    ///
+    /// When EC2 cannot be asked.
+    pub async fn image_once_enabled(
+        &self,
+        ami: &AmiId,
+        instance_types: &[String],
+    ) -> anyhow::Result<ImageFact> {
+        self.image_in(&["available", "disabled"], ami, instance_types)
+            .await
+    }
+
+    async fn image_in(
+        &self,
+        states: &[&str],
+        ami: &AmiId,
+        instance_types: &[String],
+    ) -> anyhow::Result<ImageFact> {
         let answer = self
             .ec2
             .describe_images()
@@ -51,7 +74,7 @@ impl Aws {
         if state == "deregistered" {
             return Ok(ImageFact::Missing);
         }
-        if state != "available" {
+        if !states.contains(&state.as_str()) {
             return Ok(ImageFact::NotAvailable { state });
         }
         let architecture = image

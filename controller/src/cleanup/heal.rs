@@ -61,19 +61,7 @@ pub async fn heal(
     pace: &Pace,
     now: Timestamp,
 ) -> anyhow::Result<Option<String>> {
-    let list = aws.images_by_id(std::slice::from_ref(ami)).await;
-    if let Some(why) = list.incomplete {
-        anyhow::bail!("Failed to look at {ami}: {why}");
-    }
-    let Some(image) = list.items.into_iter().find(|image| image.ami == *ami) else {
-        return Ok(None);
-    };
-    let by = image.tags.get(retention::marks::BY).cloned();
-    if by.as_deref().is_some_and(|by| by != controller) {
-        // Another controller's mark is left to it.
-        return Ok(None);
-    }
-    let Some(mut action) = retention::heal(&image, &[], now) else {
+    let Some((image, mut action)) = due(aws, ami, controller, now).await? else {
         return Ok(None);
     };
     // A deregistration that was begun is marked on the snapshots alone.
@@ -105,6 +93,44 @@ pub async fn heal(
         }
     }
     Ok(Some(was))
+}
+
+/// What [`heal`] would say, without doing it.
+///
+/// # Errors
+///
+/// When AWS cannot be asked.
+pub async fn leaving(
+    aws: &Aws,
+    ami: &AmiId,
+    controller: &str,
+    now: Timestamp,
+) -> anyhow::Result<Option<String>> {
+    let due = due(aws, ami, controller, now).await?;
+    Ok(due.map(|(image, _)| preflight(&only_images(vec![image]), ami).to_string()))
+}
+
+/// The image, where this controller has marked it, and what undoes that.
+async fn due(
+    aws: &Aws,
+    ami: &AmiId,
+    controller: &str,
+    now: Timestamp,
+) -> anyhow::Result<Option<(retention::Image, retention::Action)>> {
+    let list = aws.images_by_id(std::slice::from_ref(ami)).await;
+    if let Some(why) = list.incomplete {
+        anyhow::bail!("Failed to look at {ami}: {why}");
+    }
+    let Some(image) = list.items.into_iter().find(|image| image.ami == *ami) else {
+        return Ok(None);
+    };
+    let by = image.tags.get(retention::marks::BY).cloned();
+    if by.as_deref().is_some_and(|by| by != controller) {
+        // Another controller's mark is left to it.
+        return Ok(None);
+    }
+    let action = retention::heal(&image, &[], now);
+    Ok(action.map(|action| (image, action)))
 }
 
 fn only_images(images: Vec<retention::Image>) -> Inventory {

@@ -36,7 +36,7 @@ use crate::reconcile::{self, Engine};
 use crate::store;
 
 pub use config::Config;
-pub use heal::{Online, heal, online};
+pub use heal::{Online, heal, leaving, online};
 pub use perform::{Done, Pace, verb};
 pub use report::{Report, Run, RunResult};
 pub use service::{Handle, Order, not_configured, serve};

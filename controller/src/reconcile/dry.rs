@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use amid_core::ahead::{Leg, ahead};
 use amid_core::decide::{decide, requirements};
 use amid_core::model::AppName;
+use amid_core::observe::{Desired, ImageFact, Observed};
 use amid_core::step::{Apply, Step};
 
 use super::engine::{Engine, Slot};
@@ -23,7 +24,7 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
     let accepted = engine.accepted().ok_or("the repository was not read yet")?;
     let desired = accepted.desired(app);
     let slot: Arc<Slot> = engine.slot(app);
-    let mut observed = match look::observe(engine, &slot, &accepted, &desired).await {
+    let mut observed = match look::observe(look::Aim::Tell, engine, &slot, &accepted, &desired).await {
         Ok(observed) => observed,
         Err(look::Blind::Held(reason)) => {
             let held = Sentence::of(&reason, app.as_str());
@@ -31,6 +32,9 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
         }
         Err(look::Blind::Failed(error)) => return Err(format!("{error:#}")),
     };
+    let leaving = as_if_brought_back(engine, &desired, app, &mut observed)
+        .await
+        .map_err(|error| format!("{error:#}"))?;
     let now = engine.now();
     let mut history = slot.state().history.clone();
     let _ = history.look(&observed, &requirements(&desired, &observed), now);
@@ -62,6 +66,8 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
             })
             .collect::<Vec<_>>()
     });
+    let mut notes = sentences(&plan.notes);
+    notes.extend(leaving);
     Ok(json!({
         "app": app,
         "roll": roll,
@@ -69,7 +75,35 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
         "steps": steps,
         "state": plan.state.as_ref().map(|reason| Sentence::of(reason, app.as_str())),
         "held": sentences(&plan.held),
-        "notes": sentences(&plan.notes),
+        "notes": notes,
+    }))
+}
+
+/// A pass brings an image back that clean-up has marked, before it looks at
+/// it. This only reckons with that, and says so.
+async fn as_if_brought_back(
+    engine: &Engine,
+    desired: &Desired,
+    app: &AppName,
+    observed: &mut Observed,
+) -> anyhow::Result<Option<Sentence>> {
+    let (Desired::Wanted { manifest, .. }, Some(place)) = (desired, engine.place(app)) else {
+        return Ok(None);
+    };
+    if observed.image == ImageFact::NotAsked {
+        return Ok(None);
+    }
+    let Some(said) = look::leaving(engine, place, manifest).await? else {
+        return Ok(None);
+    };
+    observed.image = place
+        .aws
+        .image_once_enabled(&manifest.ami, &manifest.instance_types)
+        .await?;
+    Ok(Some(Sentence {
+        label: "bring_back".to_owned(),
+        text: format!("{}: {said}", manifest.ami),
+        frees: None,
     }))
 }
 

@@ -72,8 +72,18 @@ pub fn is_plainly_steady(manifest: &Manifest, groups: &[Group]) -> bool {
             .all(|instance| instance.ami.as_ref().is_none_or(|ami| *ami == manifest.ami))
 }
 
+/// What a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// To act on it: what stands in a roll's way and is amid's own is mended.
+    Act,
+    /// To say what would be done: nothing is changed.
+    Tell,
+}
+
 /// Looks.
 pub(super) async fn observe(
+    aim: Aim,
     engine: &Arc<Engine>,
     slot: &Arc<Slot>,
     accepted: &Arc<Accepted>,
@@ -96,7 +106,7 @@ pub(super) async fn observe(
     let Desired::Wanted { manifest, .. } = desired else {
         return Ok(observed);
     };
-    let made = outputs(engine, slot, accepted, manifest).await?;
+    let made = outputs(aim, engine, slot, accepted, manifest).await?;
     observed.made = made.releases;
     observed.memory = made.memory;
     observed.has_state = made.has_state;
@@ -108,7 +118,9 @@ pub(super) async fn observe(
     observed.stray = stray(engine, place, slot, accepted, &settings, &observed).await?;
     let is_live = observed.made.values().any(|made| made.settings == settings);
     if !is_live {
-        bring_back(engine, place, manifest).await?;
+        if aim == Aim::Act {
+            bring_back(engine, place, manifest).await?;
+        }
         observed.image = place
             .aws
             .image(&manifest.ami, &manifest.instance_types)
@@ -138,6 +150,19 @@ async fn bring_back(engine: &Engine, place: &Place, manifest: &Manifest) -> anyh
         tracing::warn!(ami = %manifest.ami, "{} is needed again and was brought back: {was}", manifest.ami);
     }
     Ok(())
+}
+
+/// What is to be said of an image that a pass would bring back first.
+pub(super) async fn leaving(
+    engine: &Engine,
+    place: &Place,
+    manifest: &Manifest,
+) -> anyhow::Result<Option<String>> {
+    let Some(cleanup) = &engine.cleanup else {
+        return Ok(None);
+    };
+    let (controller, _) = cleanup.for_rolls();
+    crate::cleanup::leaving(&place.aws, &manifest.ami, controller, engine.now()).await
 }
 
 /// Whether the branch lost the commit that the state remembers. Where the
@@ -273,6 +298,7 @@ pub async fn is_right_account(place: &Place) -> anyhow::Result<()> {
 
 /// What terraform has: as it was read before, or read now.
 async fn outputs(
+    aim: Aim,
     engine: &Arc<Engine>,
     slot: &Slot,
     accepted: &Accepted,
@@ -299,19 +325,17 @@ async fn outputs(
     let outputs = match engine.runner.outputs(&unit).await {
         Ok(outputs) => outputs,
         Err(RunError::StateLocked(lock)) => {
-            match engine.runner.break_own_lock(&unit, &lock).await {
-                Ok(Unlocked::Broken) => {
-                    return Err(Blind::Failed(anyhow::anyhow!(
-                        "Took away the lock of our own dead apply, looking again"
-                    )));
-                }
-                _ => {
-                    return Err(Blind::held(Reason::StateLocked {
-                        who: lock.who,
-                        id: lock.id,
-                    }));
-                }
+            if aim == Aim::Act
+                && let Ok(Unlocked::Broken) = engine.runner.break_own_lock(&unit, &lock).await
+            {
+                return Err(Blind::Failed(anyhow::anyhow!(
+                    "Took away the lock of our own dead apply, looking again"
+                )));
             }
+            return Err(Blind::held(Reason::StateLocked {
+                who: lock.who,
+                id: lock.id,
+            }));
         }
         Err(error) => {
             return Err(Blind::Failed(

@@ -153,7 +153,14 @@ impl Run<'_> {
                 Some(gate) => self.engine.gates.ask(gate).await,
                 None => GateFact::NotAsked,
             };
-            let seen = look::observe(self.engine, self.slot, self.accepted, self.desired).await;
+            let seen = look::observe(
+                look::Aim::Act,
+                self.engine,
+                self.slot,
+                self.accepted,
+                self.desired,
+            )
+            .await;
             match seen.map(|observed| Observed { gate, ..observed }) {
                 Ok(observed) if self.apply.guard.holds(&observed) => {}
                 Ok(_) => return Ok(Performed::NotNow),
