@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     lifetime::Guarded,
@@ -65,14 +65,10 @@ pub struct Options {
     pub sweep: String,
     /// Whether the webhook is on.
     pub webhook: bool,
-    /// Further sections of the configuration.
-    pub more: Value,
     /// A cloud in memory instead of the stub's file: nothing can be applied then, but it answers fast.
     pub cloud: Option<crate::cloud::Cloud>,
-    /// The section `cleanup`; none of it where none.
-    pub cleanup: Option<Value>,
     /// Fields of the config that are added, or replaced as a whole.
-    pub config: serde_json::Map<String, Value>,
+    pub config: Map<String, Value>,
 }
 
 impl Options {
@@ -85,10 +81,8 @@ impl Options {
             poll: "1s".to_owned(),
             sweep: "2s".to_owned(),
             webhook: false,
-            more: json!({}),
             cloud: None,
-            cleanup: None,
-            config: serde_json::Map::new(),
+            config: Map::new(),
         }
     }
 }
@@ -180,9 +174,6 @@ impl Small {
             }],
             "max_concurrent_rolls": 8,
         });
-        if let Some(cleanup) = &self.options.cleanup {
-            config["cleanup"] = cleanup.clone();
-        }
         if self.options.webhook {
             let secret = folder.join("secret");
             fs::write(&secret, SECRET).context("Failed to write the secret")?;
@@ -190,9 +181,6 @@ impl Small {
         }
         for (field, value) in &self.options.config {
             config[field] = value.clone();
-        }
-        for (name, section) in self.options.more.as_object().into_iter().flatten() {
-            config[name] = section.clone();
         }
         fs::write(self.config(), format!("{config:#}\n")).context("Failed to write amid.json")
     }

@@ -32,7 +32,9 @@ fn cleanup(disabled: &str) -> Value {
 /// A settled world with [`OLD`] in it, whose clean-up has no patience.
 pub fn small(disabled: &str) -> Small {
     let mut options = Options::of(Path::new(env!("CARGO_BIN_EXE_amid")));
-    options.cleanup = Some(cleanup(disabled));
+    options
+        .config
+        .insert("cleanup".to_owned(), cleanup(disabled));
     let small = Small::new(options).unwrap();
     let long_ago = "2026-01-01T00:00:00Z".parse().unwrap();
     small

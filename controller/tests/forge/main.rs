@@ -50,7 +50,10 @@ impl World {
         let forge = Forge::start(kind, small.bare.path()).unwrap();
         let mut more = json!({ "forge": forge.config(small.folder()).unwrap() });
         change(&small, &mut more);
-        small.reconfigure(|options| options.more = more).unwrap();
+        let Value::Object(more) = more else {
+            panic!("The configuration is an object: {more}");
+        };
+        small.reconfigure(|options| options.config = more).unwrap();
         small
             .push(&Small::app_files(APP, IMAGE), "Add demo/web")
             .unwrap();
