@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything and hands over to `amid-demo`, which closes with the line
 # `N passed, N failed` itself.
+# With AMID_WATCH=1 a real Prometheus watches the demo: no alert may be left.
 # usage: scripts/scenes.sh demo | up | e2e [SCENE…] | scene SCENE
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -10,6 +11,11 @@ cd "$root"
 debug=$CARGO_TARGET_DIR/debug
 AMID_TERRAFORM=$(find_terraform)
 export AMID_TERRAFORM AMID_CHECKOUT=$root AMID_MOTO_PYTHON=$cache/moto-venv/bin/python
+
+if [[ -n ${AMID_WATCH:-} ]]; then
+  prometheus=$(scripts/prometheus.sh)
+  export AMID_PROMETHEUS=$prometheus/prometheus
+fi
 
 # A first build takes long, and cargo's own progress is the best there is.
 say "building amid (about 20 minutes the first time, seconds afterwards)"

@@ -8,6 +8,7 @@
 pub mod aws;
 pub mod daemon;
 pub mod processes;
+pub mod prometheus;
 pub mod stage;
 pub mod tools;
 

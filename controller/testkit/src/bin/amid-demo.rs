@@ -9,13 +9,14 @@
     reason = "a tool for tests: it starts programs and reads clocks and the environment"
 )]
 
-use std::{env, process::ExitCode};
+use std::{env, path::Path, process::ExitCode};
 
 use amid_testkit::{
     scenes::{self, Scene},
     timeline::Timeline,
     world::{
         World,
+        prometheus::Prometheus,
         stage::{Stage, Times},
     },
 };
@@ -144,11 +145,23 @@ async fn demo(timeline: &Timeline) -> Result<()> {
     };
     let mut stage = Stage::open(&world, scribe.clone(), &app, times)?;
     stage.brief = true;
+    // Whoever asks for it gets a Prometheus that watches all of it.
+    let mut watching = match env::var_os("AMID_PROMETHEUS") {
+        Some(program) => {
+            let checkout = &world.tools.checkout;
+            Some(Prometheus::start(Path::new(&program), checkout, stage.http()).await?)
+        }
+        None => None,
+    };
     for scene in Scene::DEMO {
         if !scenes::play_on(scene, &mut stage).await {
             // What follows would stand on sand.
             break;
         }
+    }
+    if let Some(prometheus) = &mut watching {
+        scribe.heading("What Prometheus saw meanwhile");
+        prometheus.check(&scribe).await?;
     }
     stage.stop().await
 }

@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -161,6 +162,11 @@ impl<'w> Stage<'w> {
     /// The endpoint of this stage's AWS.
     pub fn endpoint(&self) -> String {
         self.proxy.endpoint()
+    }
+
+    /// Where this stage's `amid` serves its metrics, whenever it runs.
+    pub fn http(&self) -> SocketAddr {
+        self.setup.http
     }
 
     /// The stage's folder.
