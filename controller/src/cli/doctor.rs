@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::daemon;
 use crate::desired::Accepted;
+use crate::forge::{self, Access, Forge};
 use crate::git::Mirror;
 use crate::terragrunt;
 
@@ -74,6 +75,11 @@ pub async fn doctor(config: &Config, out: &mut impl Write) -> anyhow::Result<boo
         )?;
     }
     let accepted = repository(config, &mut report)?;
+    if let Some(forge) = &config.forge {
+        let what = format!("token for {}", forge.kind.label());
+        let mend = "Put a token into `forge.token_file` that may write pull requests, comments and commit statuses, or correct `forge` in the config";
+        report.say(&what, token(forge, &config.repository.url).await, mend)?;
+    }
     for target in &config.targets {
         let place = daemon::place(target);
         let aws = Aws::connect(&place, Counter::none()).await;
@@ -114,6 +120,14 @@ pub async fn doctor(config: &Config, out: &mut impl Write) -> anyhow::Result<boo
         report.passed, report.failed
     )?;
     Ok(report.failed == 0)
+}
+
+/// Asks the forge for the repository, which needs the token.
+async fn token(config: &forge::Config, url: &str) -> anyhow::Result<()> {
+    match Forge::new(config, url)?.access().await? {
+        Access::Write => Ok(()),
+        Access::ReadOnly => anyhow::bail!("It may only read"),
+    }
 }
 
 fn repository<W: Write>(

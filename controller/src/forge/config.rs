@@ -41,6 +41,17 @@ pub enum Kind {
     Gitea,
 }
 
+impl Kind {
+    /// As the config names it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Gitea => "gitea",
+        }
+    }
+}
+
 /// How a commit gets to the branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

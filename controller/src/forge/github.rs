@@ -11,6 +11,12 @@ const PAGE: usize = 100;
 /// Characters of a status's text.
 const MAX_TEXT: usize = 140;
 
+/// Whether the token may push, by what GitHub says of the repository; `None`
+/// where it does not say.
+pub(super) fn may_write(repository: &Value) -> Option<bool> {
+    repository["permissions"]["push"].as_bool()
+}
+
 pub(super) async fn find_pull(
     forge: &Forge,
     head: &str,

@@ -10,8 +10,20 @@ use super::{Did, Error, Forge, MAX_PAGES, NewPull, Pull, Status, cut};
 
 /// Entries of one page of a list.
 const PAGE: usize = 100;
+/// The access level of a developer: the first that may write.
+const DEVELOPER: u64 = 30;
 /// Characters of a status's text.
 const MAX_TEXT: usize = 255;
+
+/// Whether the token may write, by what GitLab says of the project; `None`
+/// where it does not say.
+pub(super) fn may_write(project: &Value) -> Option<bool> {
+    ["project_access", "group_access"]
+        .iter()
+        .filter_map(|access| project["permissions"][access]["access_level"].as_u64())
+        .max()
+        .map(|level| level >= DEVELOPER)
+}
 
 pub(super) async fn find_pull(
     forge: &Forge,

@@ -82,6 +82,15 @@ pub enum Did {
     Nothing,
 }
 
+/// What a token may do at a repository, as far as the forge says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may write, or the forge does not say.
+    Write,
+    /// It may only read.
+    ReadOnly,
+}
+
 impl Forge {
     /// Makes a client for the repository at `url`. Nothing is asked yet.
     ///
@@ -169,6 +178,26 @@ impl Forge {
             Kind::Gitlab => gitlab::status(self, status).await,
             Kind::Gitea => gitea::status(self, status).await,
         }
+    }
+
+    /// Looks at the repository with the token, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the forge does not answer, or refuses.
+    pub async fn access(&self) -> Result<Access, Error> {
+        let seen = self
+            .http
+            .ask(reqwest::Method::GET, &self.at, &[], None)
+            .await?;
+        let may_write = match self.kind {
+            Kind::Github | Kind::Gitea => github::may_write(&seen),
+            Kind::Gitlab => gitlab::may_write(&seen),
+        };
+        Ok(match may_write {
+            Some(false) => Access::ReadOnly,
+            Some(true) | None => Access::Write,
+        })
     }
 
     /// For metrics and messages.

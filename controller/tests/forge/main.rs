@@ -9,6 +9,7 @@
 )]
 
 mod bump;
+mod doctor;
 mod messages;
 mod preview;
 mod rollback;

@@ -29,6 +29,13 @@ pub(super) fn answer(forge: &Inner, state: &mut State, asked: &Asked) -> Answer 
     let Some(path) = asked.path.strip_prefix(root) else {
         return wrong("no such API");
     };
+    if path == "/repos/you/desired" && asked.method == Method::GET {
+        let may = json!({ "admin": false, "push": !state.read_only, "pull": true });
+        return (
+            200,
+            json!({ "full_name": "you/desired", "permissions": may }),
+        );
+    }
     let Some(path) = path.strip_prefix("/repos/you/desired/") else {
         return (404, json!({ "message": "Not Found" }));
     };

@@ -12,6 +12,14 @@ pub(super) fn answer(forge: &Inner, state: &mut State, asked: &Asked) -> Answer 
     let Some(path) = asked.path.strip_prefix("/api/v4") else {
         return wrong("no such API");
     };
+    if path == "/projects/you%2Fdesired" && asked.method == Method::GET {
+        let level = if state.read_only { 20 } else { 30 };
+        let may = json!({ "project_access": { "access_level": level }, "group_access": null });
+        return (
+            200,
+            json!({ "path_with_namespace": "you/desired", "permissions": may }),
+        );
+    }
     let Some(path) = path.strip_prefix("/projects/you%2Fdesired/") else {
         return (404, json!({ "message": "404 Project Not Found" }));
     };

@@ -107,6 +107,7 @@ struct State {
     requests: usize,
     codes: VecDeque<u16>,
     hangs: bool,
+    read_only: bool,
     ids: u64,
 }
 
@@ -204,6 +205,11 @@ impl Forge {
     /// The next requests get these codes and nothing is done for them.
     pub fn answer_with(&self, codes: &[u16]) {
         self.inner.lock().codes.extend(codes);
+    }
+
+    /// From now on it says that the token may only read.
+    pub fn read_only(&self) {
+        self.inner.lock().read_only = true;
     }
 
     /// From now on requests are taken and never answered, or answered again.
