@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use amid_core::manifest::Seconds;
 use amid_core::model::AppName;
@@ -55,7 +56,14 @@ pub struct Config {
     pub stop_grace: Seconds,
     /// How images are cleaned up; not at all without it.
     pub cleanup: Option<crate::cleanup::Config>,
+    /// The first digits of the file's SHA-256, as `sha256sum` prints them: by
+    /// them people see which config runs, and nothing of what is in it.
+    #[serde(skip)]
+    pub hash: String,
 }
+
+/// How many digits of the hash are shown.
+const SHOWN: usize = 12;
 
 /// The watched repository.
 #[derive(Clone, Debug, Deserialize)]
@@ -193,11 +201,13 @@ impl Config {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("Failed to read the config {}", path.display()))?;
-        let config: Self = serde_json::from_str(&text)
+        let mut config: Self = serde_json::from_str(&text)
             .with_context(|| format!("The config {} has a mistake", path.display()))?;
         config
             .check()
             .with_context(|| format!("The config {} has a mistake", path.display()))?;
+        config.hash = hex::encode(Sha256::digest(text.as_bytes()));
+        config.hash.truncate(SHOWN);
         Ok(config)
     }
 
@@ -348,6 +358,20 @@ mod tests {
             config.target(&AppName::parse("staging/todo").unwrap()),
             Some(0)
         );
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_file_and_no_field() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("amid.json");
+        std::fs::write(&path, SMALL).unwrap();
+        let first = Config::read(&path).unwrap().hash;
+        assert_eq!(first.len(), SHOWN);
+        std::fs::write(&path, format!("{SMALL}\n")).unwrap();
+        assert_ne!(Config::read(&path).unwrap().hash, first);
+        let forged = SMALL.replacen('{', r#"{"hash": "0", "#, 1);
+        let error = config(&forged).unwrap_err();
+        assert!(format!("{error:#}").contains("unknown field"), "{error:#}");
     }
 
     #[test]

@@ -138,6 +138,8 @@ pub(crate) async fn engine(
         tracing::warn!("{repair}");
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "unknown")?);
+    metrics.configured(&config.hash);
+    tracing::info!(hash = config.hash, "The config's hash is {}", config.hash);
     let mirror = Mirror::open(store.path(), remote(&config)?)?;
     let tools = Tools {
         terragrunt: config.terragrunt.binary.clone(),

@@ -18,6 +18,9 @@ def panels():
     return [
         stat("Version", "Which amid runs.", "max by (version) (amid_build_info{%})", "string",
              (CALM,), defaults={"displayName": "${__field.labels.version}"}),
+        stat("Config", "Which `amid.json` it read at its start: the first digits of what "
+             "`sha256sum` prints of the file.", "max by (hash) (amid_config_info{%})", "string",
+             (CALM,), defaults={"displayName": "${__field.labels.hash}"}),
         stat("Running since", "When the process was started.",
              "min(process_start_time_seconds{%}) * 1000", "dateTimeFromNow", (CALM,),
              links=[runbook("AmidRestarting")]),

@@ -7,8 +7,6 @@ description, a unit and its queries. Everything that every panel has in common
 chosen apps.
 """
 
-from .awaited import available
-
 DATASOURCE = {"type": "prometheus", "uid": "$datasource"}
 SELECTOR = 'job=~"$job", instance=~"$instance"'
 WIDTH = 24
@@ -168,7 +166,6 @@ def board(uid, title, description, info, panels, app=None, annotations=(), links
     ]
     if app:
         variables.append(variable("app", "App", f"label_values({app}{{{SELECTOR}}}, app)"))
-    panels = available(panels)
     place(panels)
     builtin = {"builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana --"},
                "enable": True, "hide": True, "iconColor": "rgba(0, 211, 255, 1)",

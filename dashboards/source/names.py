@@ -6,7 +6,7 @@ import json
 import pathlib
 import re
 
-from . import awaited, lint, promql
+from . import lint, promql
 from .alerts import ALERTS, RECORDS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -97,7 +97,7 @@ def board_findings(name, board, exported):
 
 
 def rule_findings(exported):
-    for one in awaited.alerts():
+    for one in ALERTS:
         yield from wrong_in(one["expr"], exported, one["name"])
     for records in RECORDS.values():
         for record, expr in records:
@@ -108,7 +108,7 @@ def page_findings(exported):
     """Names in documents, and queries in their code."""
     for page in pages():
         text, where = page.read_text(), page.relative_to(ROOT)
-        for name in sorted(set(NAMED.findall(text)) - CRATES - awaited.NAMES):
+        for name in sorted(set(NAMED.findall(text)) - CRATES):
             if name not in exported.series and not exported.family(name):
                 yield f"{where}: nothing exports `{name}`"
         for inline, block in CODE.findall(text):
@@ -148,7 +148,7 @@ def unmentioned(boards, exported):
 
 def runbook_findings():
     """Every alert has its runbook with all its parts, and no runbook is left over."""
-    names = {one["name"] for one in awaited.alerts()}
+    names = {one["name"] for one in ALERTS}
     for name in sorted(names):
         page = RUNBOOKS / f"{name}.md"
         text = page.read_text() if page.exists() else ""

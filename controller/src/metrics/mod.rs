@@ -23,7 +23,7 @@ mod tests;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use prometheus::{Registry, TextEncoder};
+use prometheus::{IntGaugeVec, Registry, TextEncoder};
 use tokio::sync::watch;
 
 use crate::status::Status;
@@ -42,6 +42,7 @@ const MAX_HOLDS: usize = 8;
 pub struct Metrics {
     registry: Registry,
     catalogue: Vec<Family>,
+    config: IntGaugeVec,
     /// What the series of apps are written from.
     apps: std::sync::Mutex<apps::Apps>,
     cleanup: cleanup::CleanupMetrics,
@@ -70,6 +71,12 @@ impl Metrics {
         make.gauges("amid_build_info", "What runs: always 1.", &what)?
             .with_label_values(&[version, revision])
             .set(1);
+        let hash = Label::bounded("hash", "the first digits of the SHA-256 of `amid.json`");
+        let config = make.gauges(
+            "amid_config_info",
+            "The config that the process read at its start: always 1.",
+            &[hash],
+        )?;
         let looks = looks::Looks::new(&make)?;
         let requests = requests::Requests::new(&make)?;
         let rolls = rolls::Rolls::new(&make)?;
@@ -82,6 +89,7 @@ impl Metrics {
         Ok(Self {
             registry,
             catalogue,
+            config,
             apps: std::sync::Mutex::default(),
             cleanup,
             notify,
@@ -95,6 +103,11 @@ impl Metrics {
     /// Every family that can be exported, by name.
     pub fn catalogue(&self) -> &[Family] {
         &self.catalogue
+    }
+
+    /// Says by its hash which config was read.
+    pub fn configured(&self, hash: &str) {
+        self.config.with_label_values(&[hash]).set(1);
     }
 
     /// Those of clean-up.

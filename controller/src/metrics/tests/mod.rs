@@ -22,7 +22,9 @@ use super::*;
 use crate::status::{App, Desired, Release, Sentence};
 
 fn metrics() -> Metrics {
-    Metrics::new("0.0.0-test", "abcdef0").expect("all names are different")
+    let metrics = Metrics::new("0.0.0-test", "abcdef0").expect("all names are different");
+    metrics.configured("0123456789ab");
+    metrics
 }
 
 fn app(name: &str, phase: Phase) -> App {
