@@ -10,6 +10,7 @@
 mod world;
 
 use amid_testkit::small::{IMAGE, OTHER_IMAGE, Small};
+use amid_testkit::stub_terragrunt::{Control, Fault, FaultKind};
 use serde_json::Value;
 
 use world::{APP, OLD, small};
@@ -127,4 +128,78 @@ fn killed_again_and_again_it_still_ends_and_the_kill_switch_stops_it() {
     let json = text(&small, &["gc", "-o", "json"]);
     let report: Value = serde_json::from_str(&json).unwrap();
     assert!(report["places"][0]["summary"].is_object(), "{json}");
+}
+
+#[test]
+fn a_plan_says_that_an_image_comes_back_and_leaves_it_where_it_is() {
+    let mut small = small("24h");
+    small.push(&Small::app_files(APP, IMAGE), "First").unwrap();
+    small.start().unwrap();
+    small.until_deployed(APP, IMAGE).unwrap();
+    small
+        .until("nothing needs the old image", |small| {
+            Ok(small.standin.cloud()?.images[OLD].state == "disabled")
+        })
+        .unwrap();
+    text(
+        &small,
+        &["gc", "--stop", "nobody but a pass brings it back"],
+    );
+    // While this apply waits, no pass can look at what git asks for next.
+    let gate = Fault {
+        command: "apply".to_owned(),
+        unit: None,
+        after: 1,
+        times: Some(1),
+        kind: FaultKind::Gate,
+    };
+    let faults = vec![gate];
+    let applied = small.stub.started("apply").unwrap();
+    let control = Control {
+        faults,
+        ..Control::default()
+    };
+    small.stub.control(&control).unwrap();
+    small
+        .push(&Small::app_files(APP, OTHER_IMAGE), "Bump")
+        .unwrap();
+    small
+        .until("an apply waits", |small| {
+            Ok(
+                small.stub.started("apply")? > applied
+                    && small.stub.controlled()?.faults.is_empty(),
+            )
+        })
+        .unwrap();
+    let back = small.push(&Small::app_files(APP, OLD), "Back").unwrap();
+    small
+        .until("the last commit is accepted", |small| {
+            Ok(small.status()?["repository"]["accepted"] == back.to_string())
+        })
+        .unwrap();
+
+    let before = small.standin.cloud().unwrap();
+    small.standin.reset_counts();
+    let plan = text(&small, &["plan", APP]);
+    assert!(
+        plan.contains(&format!("note: {OLD}: clean-up disabled it")),
+        "{plan}"
+    );
+    assert!(!plan.contains("held"), "{plan}");
+    for request in small.standin.counts().keys() {
+        let reads = ["Describe", "List", "Get"];
+        assert!(
+            reads.iter().any(|verb| request.starts_with(verb)),
+            "{request}"
+        );
+    }
+    let after = small.standin.cloud().unwrap();
+    assert_eq!(after.images, before.images);
+
+    small.stub.open_gate().unwrap();
+    small.until_deployed(APP, OLD).unwrap();
+    assert_eq!(
+        small.standin.cloud().unwrap().images[OLD].state,
+        "available"
+    );
 }

@@ -24,14 +24,15 @@ pub async fn dry_run(engine: &Arc<Engine>, app: &AppName, commands: bool) -> Res
     let accepted = engine.accepted().ok_or("the repository was not read yet")?;
     let desired = accepted.desired(app);
     let slot: Arc<Slot> = engine.slot(app);
-    let mut observed = match look::observe(look::Aim::Tell, engine, &slot, &accepted, &desired).await {
-        Ok(observed) => observed,
-        Err(look::Blind::Held(reason)) => {
-            let held = Sentence::of(&reason, app.as_str());
-            return Ok(json!({ "app": app, "phase": "held", "steps": [], "held": [held] }));
-        }
-        Err(look::Blind::Failed(error)) => return Err(format!("{error:#}")),
-    };
+    let mut observed =
+        match look::observe(look::Aim::Tell, engine, &slot, &accepted, &desired).await {
+            Ok(observed) => observed,
+            Err(look::Blind::Held(reason)) => {
+                let held = Sentence::of(&reason, app.as_str());
+                return Ok(json!({ "app": app, "phase": "held", "steps": [], "held": [held] }));
+            }
+            Err(look::Blind::Failed(error)) => return Err(format!("{error:#}")),
+        };
     let leaving = as_if_brought_back(engine, &desired, app, &mut observed)
         .await
         .map_err(|error| format!("{error:#}"))?;

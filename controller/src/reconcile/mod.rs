@@ -72,7 +72,8 @@ pub async fn pass(engine: &Arc<Engine>, slot: &Arc<Slot>) -> anyhow::Result<Pass
     if let Some(passed) = engine.adopt_orphan(slot, &accepted, &desired).await? {
         return Ok(passed);
     }
-    let mut observed = match look::observe(look::Aim::Act, engine, slot, &accepted, &desired).await {
+    let mut observed = match look::observe(look::Aim::Act, engine, slot, &accepted, &desired).await
+    {
         Ok(observed) => observed,
         Err(look::Blind::Held(reason)) => return Ok(engine.held(slot, *reason)),
         Err(look::Blind::Failed(error)) => return Err(error),

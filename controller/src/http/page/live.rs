@@ -253,13 +253,7 @@ impl Follower {
         })
     }
 
-    fn frame(
-        &self,
-        number: u64,
-        status: &Status,
-        changed: &[Change<'_>],
-        cleaned: bool,
-    ) -> Frame {
+    fn frame(&self, number: u64, status: &Status, changed: &[Change<'_>], cleaned: bool) -> Frame {
         let now = (self.now)();
         let web = words::web(&status.repository);
         let version = format!("{}.{number}", self.run);

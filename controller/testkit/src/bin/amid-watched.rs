@@ -12,12 +12,22 @@ use std::{io::Write, path::PathBuf};
 
 use amid_testkit::{small::Options, watched};
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 fn main() -> Result<()> {
     let amid = std::env::var_os("AMID_BIN").map(PathBuf::from);
     let amid = amid.context("AMID_BIN names no amid")?;
     ensure!(amid.is_file(), "There is no amid at {}", amid.display());
-    let mut small = watched::begin(Options::of(&amid))?;
+    let mut options = Options::of(&amid);
+    // It only reports, so that the life of the apps is as it is without.
+    options.config.insert(
+        "cleanup".to_owned(),
+        json!({
+            "interval": "2s",
+            "policy": { "claims": [{ "name": "*", "app": watched::WEB }] },
+        }),
+    );
+    let mut small = watched::begin(options)?;
     say(&format!(
         "metrics {}",
         small.listener("Metrics and status")?
