@@ -63,7 +63,7 @@ pub struct Config {
 }
 
 /// How many digits of the hash are shown.
-const SHOWN: usize = 12;
+const SHOWN: usize = 8;
 
 /// The watched repository.
 #[derive(Clone, Debug, Deserialize)]

@@ -10,8 +10,8 @@ def panels():
              "max(time() - amid_app_image_created_timestamp_seconds{%app})", "s",
              (GOOD, (30 * 86400, WARN), (90 * 86400, BAD)), links=[runbook("AmidImageTooOld")]),
         stat("Images", "Images that clean-up knows.", "sum(amid_images{%app})"),
-        stat("Protected", "Images that something still needs.",
-             "sum(amid_images_protected{%})", "short", (GOOD,)),
+        stat("Kept", "Images that are not on their way out.",
+             'sum(amid_images{%app, stage="kept"})', "short", (GOOD,)),
         stat("Bytes that wait", "Size of the snapshots of images that are on their way out.",
              "sum(amid_cleanup_waiting_bytes{%})", "bytes", (CALM,)),
         stat("Cost that waits, at most", "What those snapshots cost a month at most. Snapshots "

@@ -17,19 +17,19 @@ def rate(name, by, more=""):
 def panels():
     return [
         stat("Version", "Which amid runs.", "max by (version) (amid_build_info{%})", "string",
-             (CALM,), defaults={"displayName": "${__field.labels.version}"}),
+             (CALM,), width=3, defaults={"displayName": "${__field.labels.version}"}),
         stat("Config", "Which `amid.json` it read at its start: the first digits of what "
              "`sha256sum` prints of the file.", "max by (hash) (amid_config_info{%})", "string",
              (CALM,), defaults={"displayName": "${__field.labels.hash}"}),
         stat("Running since", "When the process was started.",
-             "min(process_start_time_seconds{%}) * 1000", "dateTimeFromNow", (CALM,),
+             "min(process_start_time_seconds{%}) * 1000", "dateTimeFromNow", (CALM,), width=3,
              links=[runbook("AmidRestarting")]),
         stat("Loop moved", "How long ago the loop moved last. It ticks every second.",
              "max(time() - amid_loop_last_moved_timestamp_seconds{%})", "s",
-             (GOOD, (10, WARN), (30, BAD)), links=[runbook("AmidLoopStuck")]),
+             (GOOD, (10, WARN), (30, BAD)), width=3, links=[runbook("AmidLoopStuck")]),
         stat("Last sweep", "How long ago the last look at every app ended.",
              "max(time() - amid_swept_timestamp_seconds{%})", "s", (GOOD, (180, WARN), (600, BAD)),
-             links=[runbook("AmidLoopStuck")]),
+             width=3, links=[runbook("AmidLoopStuck")]),
         stat("Repository read", "How long ago the repository was read without an error.",
              "max(time() - amid_repository_fetched_timestamp_seconds{%})", "s",
              (GOOD, (300, WARN), (900, BAD)), links=[runbook("AmidRepositoryUnreadable")]),

@@ -11,7 +11,7 @@ const ids = (page) => page.locator('#apps > li:not([hidden])').evaluateAll((item
 
 /** Looks at both pages, and keeps a picture where it has a name. */
 const look = (options) => async ({ world, browser }) => {
-  for (const path of ['/', '/apps/demo/web', '/apps/demo/shop', '/apps/no/such']) {
+  for (const path of ['/', '/apps/demo/web', '/apps/demo/shop', '/apps/no/such', '/images']) {
     const view = await open(browser, world.url + path, options);
     await audit(view.page);
     assert.deepEqual(view.troubles.filter((trouble) => !/404/.test(trouble)), []);

@@ -18,6 +18,9 @@ const SHOTS = {
   'a release that never gets healthy is shown as it is given up': [
     ['failed', '/apps/demo/mail', { ...WIDE, colorScheme: 'dark' }],
   ],
+  'images are shown with why each is kept, and change by themselves': [
+    ['images', '/images', { ...WIDE, colorScheme: 'light' }],
+  ],
 };
 
 /** Takes those that belong after a test. */

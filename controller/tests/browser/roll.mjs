@@ -123,6 +123,34 @@ export const roll = {
     await own.close();
   },
 
+  'what amid reverts itself is shown as failed and reverted': async ({ world, fleet }) => {
+    const { commit } = await world.push('demo/api', 'Bump api to 1.42.0', next('demo/api', {
+      ami: BROKEN,
+      health: { type: 'load_balancer', timeout: '3s' },
+    }));
+    const own = await open(fleet.page.context().browser(), `${world.url}/apps/demo/api`);
+    const detail = new Card(own.page, '#detail');
+    const entry = own.page.locator(`.history li[data-key="${commit}"]`);
+    const newest = own.page.locator('.history li').first();
+    // The page follows all the way: nobody reads it again.
+    await detail.shows('the end of the revert', async () =>
+      (await entry.locator('.chip').textContent()) === 'failed and reverted'
+        && (await newest.locator('.chip').textContent()) === 'applied'
+        && (await detail.chip()) === 'Steady');
+    assert.match(await newest.locator('.subject bdi').textContent(), new RegExp(`^Revert demo/api to ${OLD}$`));
+    const { deployments: [revert, bad] } = await world.get('/api/v1/apps/demo/api/history');
+    assert.equal(bad.commit, commit);
+    assert.equal(await entry.locator('.why').textContent(), bad.why);
+    assert.match(bad.why, /health/);
+    assert.ok((await entry.textContent()).includes(`reverted by ${revert.commit.slice(0, 8)}`));
+    const line = card(fleet.page, 'demo/api');
+    await line.shows('the old release', async () =>
+      (await line.chip()) === 'Steady' && (await line.root.locator('.dots .ok').count()) === 4);
+    await audit(own.page);
+    assert.deepEqual(own.troubles, []);
+    await own.close();
+  },
+
   'healthy instances bake against a clock that runs': async ({ world, fleet }) => {
     await world.tell('ripen', { image: NEW, count: 100 });
     const line = card(fleet.page, 'demo/web');
@@ -132,6 +160,29 @@ export const roll = {
     const before = await clock.textContent();
     assert.match(before, /^\d+ min/);
     await line.shows('less time', async () => (await clock.textContent()) !== before);
+  },
+
+  'images are shown with why each is kept, and change by themselves': async ({ world, fleet }) => {
+    await world.amid('gc', '--now');
+    const { page, troubles, close } = await open(fleet.page.context().browser(), `${world.url}/images`);
+    const image = (id) => page.locator(`#images li[data-key="${id}"]`);
+    const { places: [{ images }] } = await world.get('/api/v1/images');
+    const kept = images.find(({ ami }) => ami === OLD);
+    const reasons = image(OLD).locator('.reasons > li[data-reason]');
+    assert.ok((await reasons.count()) > 0, JSON.stringify(kept));
+    assert.equal(await image(OLD).locator('.chip').textContent(), 'kept');
+
+    await until('it is live', async () => (await page.locator('#link').textContent()) === 'Live');
+    await page.evaluate(() => { window.isTheSame = true; });
+    const late = 'ami-0000000000000fade';
+    assert.equal(await image(late).count(), 0);
+    await world.tell('image', { id: late, is_healthy: true });
+    await world.amid('gc', '--now');
+    await until('the new image is shown', async () => (await image(late).count()) === 1);
+    assert.ok(await page.evaluate(() => window.isTheSame), 'the page was not loaded again');
+    await audit(page);
+    assert.deepEqual(troubles, []);
+    await close();
   },
 
   'the old group goes, and the history says how it went': async ({ world, fleet, detail }) => {

@@ -209,7 +209,7 @@ fn deployment(app: &App, one: &Deployment, web: Option<&str>) -> Html {
     if let Some(revert) = &one.reverted_by {
         html!(
             out,
-            "<p class=\"meta\">reverted by {}</p>",
+            "<p class=\"meta\"><span>reverted by {}</span></p>",
             words::commit(revert.as_str(), web)
         );
     }

@@ -52,7 +52,7 @@ fn whole(run: &Run) -> Html {
     let mut out = Html::new();
     html!(
         out,
-        "<p class=\"meta\">Looked at {} · <a href=\"/api/v1/images\">as JSON</a></p>",
+        "<p class=\"meta\"><span>Looked at {}</span><span><a href=\"/api/v1/images\">as JSON</a></span></p>",
         words::moment(run.ended)
     );
     if let Some(stopped) = &run.stopped {
@@ -133,7 +133,7 @@ fn list(images: &[&Verdict]) -> Html {
     if hidden > 0 {
         html!(
             out,
-            "<p class=\"meta\">and {} more: <a href=\"/api/v1/images\">/api/v1/images</a></p>",
+            "<p class=\"meta\"><span>and {} more: <a href=\"/api/v1/images\">/api/v1/images</a></span></p>",
             hidden
         );
     }

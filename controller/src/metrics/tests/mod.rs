@@ -23,7 +23,7 @@ use crate::status::{App, Desired, Release, Sentence};
 
 fn metrics() -> Metrics {
     let metrics = Metrics::new("0.0.0-test", "abcdef0").expect("all names are different");
-    metrics.configured("0123456789ab");
+    metrics.configured("01234567");
     metrics
 }
 

@@ -103,7 +103,7 @@ async fn interrupted() -> Result<()> {
 fn play(args: &Args, world: &Shared) -> Result<()> {
     let mut small = match args.fleet {
         Some(apps) => fleet::world(&args.amid, apps, "4s")?,
-        None => Small::new(Options::of(&args.amid))?,
+        None => Small::new(with_cleanup(Options::of(&args.amid)))?,
     };
     small.start()?;
     let page = small.listener("Metrics and status")?;
@@ -120,6 +120,16 @@ fn play(args: &Args, world: &Shared) -> Result<()> {
     }
     let small = world.lock().unwrap_or_else(PoisonError::into_inner).take();
     small.map_or(Ok(()), |mut small| small.stop())
+}
+
+/// With a clean-up that only reports, and only when it is asked to.
+fn with_cleanup(mut options: Options) -> Options {
+    let cleanup = json!({
+        "interval": "1h",
+        "policy": { "claims": [{ "name": "*" }] },
+    });
+    options.config.insert("cleanup".to_owned(), cleanup);
+    options
 }
 
 fn say(answer: &Value) -> Result<()> {
@@ -140,6 +150,8 @@ fn perform(small: &mut Small, order: Order) -> Result<Value> {
                 (format!("desired/{app}.json"), text),
                 Small::unit_file(&app),
             ];
+            // amid may have pushed a revert meanwhile.
+            small.person.pull()?;
             let commit = small.push(&files, &subject)?;
             Ok(json!({ "commit": commit.to_string() }))
         }
