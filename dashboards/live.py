@@ -137,11 +137,14 @@ class World:
                    f"--web.listen-address=127.0.0.1:{self.port}")
         deadline = time.time() + 60
         while time.time() < deadline:
+            # It listens before it is ready, and refuses until then.
             try:
-                if self.ask("query", query="up")["result"]:
-                    return
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=30):
+                    ready = True
             except OSError:
-                pass
+                ready = False
+            if ready and self.ask("query", query="up")["result"]:
+                return
             time.sleep(0.1)
         raise SystemExit(f"Prometheus did not start: {self.log()}")
 
