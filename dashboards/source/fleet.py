@@ -117,7 +117,8 @@ def panels():
         table("The four figures", "Deployments: commits that went live. Lead time: from the commit "
               "until its release was live. Change failure rate: given up, of all that were tried. "
               "Time to restore: from giving up until the app was as git asks again.",
-              [(f'sum by (app) (increase(amid_rolls_total{{%app, outcome="applied"}}[$__range]))',
+              # `increase` guesses what lies beyond the first and last sample: a count stays one.
+              [(f'round(sum by (app) (increase(amid_rolls_total{{%app, outcome="applied"}}[$__range])))',
                 ""),
                ("sum by (app) (increase(amid_app_lead_time_seconds_sum{%app}[$__range]))"
                 " / sum by (app) (increase(amid_app_lead_time_seconds_count{%app}[$__range]))", ""),

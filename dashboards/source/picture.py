@@ -77,6 +77,9 @@ def said(value, unit):
     if unit == "bool_yes_no":
         return "yes" if value else "no"
     words = {"reqps": " req/s", "ops": " ops/s", "currencyUSD": " $"}.get(unit, "")
+    for step, name in ((10 ** 6, "Mil"), (10 ** 3, "K")):
+        if abs(value) >= step:
+            return f"{value / step:.3g} {name}{words}"
     return (f"{value:.0f}" if value == int(value) else f"{value:.3g}") + words
 
 
