@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use amid_core::model::AppName;
 
 use crate::aws::{self, Aws};
-use crate::cleanup::{self, Cleaner};
+use crate::cleaner::{self, Cleaner};
+use crate::cleanup::{self, Healer, Pace};
 use crate::config::{Config, Target};
 use crate::forge::Forge;
 use crate::gate::Gates;
@@ -26,13 +27,12 @@ use crate::reconcile::{self, Engine, Place};
 use crate::run::{Inputs, run};
 use crate::socket::{self, PlanQuery};
 use crate::status::{Asked, Status};
-use crate::store::StateDir;
+use crate::store::{Recent, StateDir};
 use crate::systemd::{self, Watchdog};
 use crate::terragrunt::{Terragrunt, Tools};
 use crate::watch::Watch;
 use listen::{Moved, STUCK, listen};
 use own_files::OwnFiles;
-pub use past::{Recent, remember};
 use past::{Replay, history};
 
 /// Runs the daemon until `stop` says so. Returns whether every apply was let
@@ -48,7 +48,7 @@ pub async fn serve(
 ) -> anyhow::Result<bool> {
     let (engine, notifier) = engine(config, parent_env).await?;
     let engine = Arc::new(engine);
-    let (recent, metrics) = (Arc::clone(&engine.recent), Arc::clone(&engine.metrics));
+    let (recent, metrics) = (engine.recent.clone(), Arc::clone(&engine.metrics));
     let socket_path = engine.store.path().join("amid.sock");
     let images = clean_up(&engine);
 
@@ -129,7 +129,7 @@ pub(crate) async fn engine(
     let clock: fn() -> Timestamp = now;
     let store =
         StateDir::open(&config.state_dir).map_err(|error| anyhow::Error::msg(error.to_string()))?;
-    let recent: Recent = Arc::default();
+    let recent = Recent::default();
     let mut replay = Replay::default();
     let (journal, repairs) = store
         .journal(clock(), |record| replay.take(record, &recent))
@@ -170,10 +170,10 @@ pub(crate) async fn engine(
     let notifier = Notifier::new(tells, &metrics);
     let runner = Terragrunt::new(tools, store.units());
     runner.observed_by(reconcile::count_runs(Arc::clone(&metrics)));
-    let cleanup = config
-        .cleanup
-        .clone()
-        .map(|config| Arc::new(Cleaner::new(config, store.path())));
+    let healer = config.cleanup.as_ref().map(|cleanup| {
+        let pace = Arc::new(Pace::per_second(cleanup.requests_per_second));
+        Healer::new(cleanup.policy.controller.clone(), pace)
+    });
     let turns = usize::try_from(config.max_concurrent_rolls).unwrap_or(1);
     let engine = Engine {
         mirror: Arc::new(mirror),
@@ -194,7 +194,7 @@ pub(crate) async fn engine(
         recent,
         tap: notifier.tap(),
         forge,
-        cleanup,
+        healer,
         image_dates: reconcile::ImageDates::default(),
         clock,
         config,
@@ -209,17 +209,13 @@ fn wants_statuses(config: &Config) -> bool {
 
 /// Starts clean-up, where the config asks for it.
 fn clean_up(engine: &Arc<Engine>) -> cleanup::Handle {
-    let Some(cleaner) = &engine.cleanup else {
+    let Some((config, healer)) = engine.config.cleanup.as_ref().zip(engine.healer.as_ref()) else {
         return cleanup::Handle::off();
     };
+    let cleaner = Cleaner::new(config.clone(), healer.pace(), engine.store.path());
     let (show, shown) = watch::channel(None);
     let (handle, orders) = cleanup::Handle::new(shown);
-    tokio::spawn(cleanup::serve(
-        Arc::clone(engine),
-        Arc::clone(cleaner),
-        show,
-        orders,
-    ));
+    tokio::spawn(cleaner::serve(Arc::clone(engine), cleaner, show, orders));
     handle
 }
 

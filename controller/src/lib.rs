@@ -13,6 +13,7 @@
 
 pub mod alone;
 pub mod aws;
+pub mod cleaner;
 pub mod cleanup;
 pub mod cli;
 pub mod client;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use amid_core::decide::Phase;
-use amid_core::deployments::Deployments;
+use amid_core::history::deployments::Deployments;
 use amid_core::reason::Reason;
 
 /// Everything, at one moment.

@@ -14,8 +14,9 @@ use clap::Parser;
 use ipnet::IpNet;
 use salvo::http::header::HeaderValue;
 
-use crate::app::{Release, Settings};
+use crate::app::Settings;
 use crate::proxy::TrustedProxies;
+use crate::release::Release;
 use crate::serve::ServeSettings;
 
 /// The sample app that amid rolls: a todo list behind a load balancer.

@@ -13,7 +13,7 @@ use salvo::prelude::*;
 use serde::Serialize;
 
 use crate::answer::to_json;
-use crate::observe::RequestId;
+use crate::request_id::RequestId;
 use crate::store::StoreError;
 use crate::todo::{BadBody, FieldError};
 

@@ -13,7 +13,7 @@ use prometheus::{
 };
 use salvo::http::{Method, StatusCode};
 
-use crate::app::Release;
+use crate::release::Release;
 
 /// Upper bounds in seconds, from a list out of memory to the request timeout.
 const BUCKETS: &[f64] = &[

@@ -10,7 +10,8 @@ use salvo::prelude::*;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, JSON, etag, to_json};
-use crate::app::{App, api};
+use crate::api::api;
+use crate::app::App;
 use crate::probes;
 
 /// The document for this server's settings.

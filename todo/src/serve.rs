@@ -18,9 +18,10 @@ use salvo::prelude::*;
 use tokio::sync::mpsc::Receiver;
 
 use crate::answer::Answer;
-use crate::app::{App, service};
+use crate::app::App;
 use crate::door::{Door, Latch};
 use crate::error::Error;
+use crate::service::service;
 use crate::store::StoreError;
 
 /// How often the database is asked for a sign of life.

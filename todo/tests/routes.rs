@@ -14,10 +14,12 @@ use salvo::http::{Method, Response};
 use salvo::prelude::*;
 use salvo::test::{RequestBuilder, ResponseExt, TestClient};
 use serde_json::Value;
-use todo::app::{App, Lifecycle, Release, Settings, service};
+use todo::app::{App, Lifecycle, Settings};
 use todo::metrics::Metrics;
 use todo::openapi::document;
 use todo::proxy::TrustedProxies;
+use todo::release::Release;
+use todo::service::service;
 use todo::store::{Memory, Store};
 
 const JSON: (&str, &str) = ("content-type", "application/json");

@@ -4,8 +4,8 @@
 //! read is never guessed: the look itself fails, and the app waits.
 
 use crate::manifest::Manifest;
+use crate::memory::Memory;
 use crate::model::{AmiId, CommitId, Group, ReleaseKey, Releases, Settings};
-use crate::step::Memory;
 
 /// What git asks of one app at the accepted commit.
 #[derive(Clone, Debug, PartialEq, Eq)]

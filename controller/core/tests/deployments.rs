@@ -1,6 +1,6 @@
 //! What a history of commits shows of a roll, a failure, and a crowd.
 
-use amid_core::deployments::{Deployments, REMEMBERED};
+use amid_core::history::deployments::{Deployments, REMEMBERED};
 use amid_core::history::{Event, Outcome};
 use amid_core::manifest::Seconds;
 use amid_core::model::{AmiId, CommitId, ReleaseKey};

@@ -18,7 +18,7 @@ use crate::aws::{Aws, ParameterCache};
 const COPY_OF: &str = "amid:copy-of";
 
 /// What was read of one account and region.
-pub(super) struct Read {
+pub(crate) struct Read {
     pub place: Place,
     pub taken_at: Timestamp,
     pub images: Listing<Image>,
@@ -29,7 +29,7 @@ pub(super) struct Read {
 
 impl Read {
     /// Reads all of it.
-    pub(super) async fn all(
+    pub(crate) async fn all(
         aws: &Aws,
         place: Place,
         cache: &ParameterCache,
@@ -48,7 +48,7 @@ impl Read {
     }
 
     /// A place that could not be read at all.
-    pub(super) fn failed(place: Place, now: Timestamp, why: &str) -> Self {
+    pub(crate) fn failed(place: Place, now: Timestamp, why: &str) -> Self {
         Self {
             place,
             taken_at: now,
@@ -60,7 +60,7 @@ impl Read {
     }
 
     /// Whether any list is not complete.
-    pub(super) fn is_incomplete(&self) -> bool {
+    pub(crate) fn is_incomplete(&self) -> bool {
         self.images.incomplete.is_some()
             || self.snapshots.incomplete.is_some()
             || self.references.lists.is_empty()
@@ -106,7 +106,7 @@ impl Read {
 
 /// The inventory of each place, in the same order. `common` is what git and
 /// terraform name: it counts everywhere.
-pub(super) fn inventories(
+pub(crate) fn inventories(
     reads: Vec<Read>,
     common: &BTreeMap<Source, Listing<Reference>>,
     circumstances: &Circumstances,

@@ -2,6 +2,7 @@
 //! a pull request; and bringing one back that clean-up has marked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use amid_core::retention::{
     self, Circumstances, Inventory, Launchable, Listing, Place, References, preflight,
 };
 
-use super::Pace;
+use super::perform::Pace;
 use crate::aws::{Aws, is_throttled};
 
 /// How often a request is tried again when AWS wants fewer of them.
@@ -47,90 +48,108 @@ pub async fn online(aws: &Aws, images: &[AmiId]) -> anyhow::Result<Vec<Online>> 
     Ok(answers.collect())
 }
 
-/// Brings an image back that this controller has marked, and says in words what
-/// it was; `None` where nothing was to be done. A roll calls it before it
-/// launches the image.
-///
-/// # Errors
-///
-/// When AWS refuses: the image must not be launched then.
-pub async fn heal(
-    aws: &Aws,
-    ami: &AmiId,
-    controller: &str,
-    pace: &Pace,
-    now: Timestamp,
-) -> anyhow::Result<Option<String>> {
-    let Some((image, mut action)) = due(aws, ami, controller, now).await? else {
-        return Ok(None);
-    };
-    // A deregistration that was begun is marked on the snapshots alone.
-    if !image.snapshots.is_empty() {
-        let snapshots = image.snapshots.iter().cloned();
-        action.calls.insert(
-            0,
-            retention::Call::DeleteTags {
-                resources: snapshots.map(retention::Resource::Snapshot).collect(),
-                keys: vec![retention::marks::DEREGISTERING.to_owned()],
-            },
-        );
+/// Brings back images that a roll needs and this controller has marked.
+#[derive(Clone, Debug)]
+pub struct Healer {
+    controller: String,
+    pace: Arc<Pace>,
+}
+
+impl Healer {
+    /// A healer of what carries the name of `controller`, at the pace that it
+    /// shares with clean-up.
+    pub fn new(controller: String, pace: Arc<Pace>) -> Self {
+        Self { controller, pace }
     }
-    let was = preflight(&only_images(vec![image]), ami).to_string();
-    for call in &action.calls {
-        let mut tries = 0;
-        loop {
-            pace.turn().await;
-            match aws.perform(call).await {
-                Err(error) if is_throttled(&error) && tries < PATIENCE => {
-                    tries += 1;
-                    tokio::time::sleep(WAIT * tries).await;
-                }
-                other => {
-                    other.with_context(|| format!("Failed to bring {ami} back"))?;
-                    break;
+
+    /// The pace that is shared.
+    pub fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.pace)
+    }
+
+    /// Brings an image back, and says in words what it was; `None` where nothing
+    /// was to be done. A roll calls it before it launches the image.
+    ///
+    /// # Errors
+    ///
+    /// When AWS refuses: the image must not be launched then.
+    pub async fn heal(
+        &self,
+        aws: &Aws,
+        ami: &AmiId,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<String>> {
+        let Some((image, mut action)) = self.due(aws, ami, now).await? else {
+            return Ok(None);
+        };
+        // A deregistration that was begun is marked on the snapshots alone.
+        if !image.snapshots.is_empty() {
+            let snapshots = image.snapshots.iter().cloned();
+            action.calls.insert(
+                0,
+                retention::Call::DeleteTags {
+                    resources: snapshots.map(retention::Resource::Snapshot).collect(),
+                    keys: vec![retention::marks::DEREGISTERING.to_owned()],
+                },
+            );
+        }
+        let was = preflight(&only_images(vec![image]), ami).to_string();
+        for call in &action.calls {
+            let mut tries = 0;
+            loop {
+                self.pace.turn().await;
+                match aws.perform(call).await {
+                    Err(error) if is_throttled(&error) && tries < PATIENCE => {
+                        tries += 1;
+                        tokio::time::sleep(WAIT * tries).await;
+                    }
+                    other => {
+                        other.with_context(|| format!("Failed to bring {ami} back"))?;
+                        break;
+                    }
                 }
             }
         }
+        Ok(Some(was))
     }
-    Ok(Some(was))
-}
 
-/// What [`heal`] would say, without doing it.
-///
-/// # Errors
-///
-/// When AWS cannot be asked.
-pub async fn leaving(
-    aws: &Aws,
-    ami: &AmiId,
-    controller: &str,
-    now: Timestamp,
-) -> anyhow::Result<Option<String>> {
-    let due = due(aws, ami, controller, now).await?;
-    Ok(due.map(|(image, _)| preflight(&only_images(vec![image]), ami).to_string()))
-}
+    /// What [`Healer::heal`] would say, without doing it.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked.
+    pub async fn leaving(
+        &self,
+        aws: &Aws,
+        ami: &AmiId,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<String>> {
+        let due = self.due(aws, ami, now).await?;
+        Ok(due.map(|(image, _)| preflight(&only_images(vec![image]), ami).to_string()))
+    }
 
-/// The image, where this controller has marked it, and what undoes that.
-async fn due(
-    aws: &Aws,
-    ami: &AmiId,
-    controller: &str,
-    now: Timestamp,
-) -> anyhow::Result<Option<(retention::Image, retention::Action)>> {
-    let list = aws.images_by_id(std::slice::from_ref(ami)).await;
-    if let Some(why) = list.incomplete {
-        anyhow::bail!("Failed to look at {ami}: {why}");
+    /// The image, where this controller has marked it, and what undoes that.
+    async fn due(
+        &self,
+        aws: &Aws,
+        ami: &AmiId,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<(retention::Image, retention::Action)>> {
+        let list = aws.images_by_id(std::slice::from_ref(ami)).await;
+        if let Some(why) = list.incomplete {
+            anyhow::bail!("Failed to look at {ami}: {why}");
+        }
+        let Some(image) = list.items.into_iter().find(|image| image.ami == *ami) else {
+            return Ok(None);
+        };
+        let by = image.tags.get(retention::marks::BY);
+        if by.is_some_and(|by| *by != self.controller) {
+            // Another controller's mark is left to it.
+            return Ok(None);
+        }
+        let action = retention::heal(&image, &[], now);
+        Ok(action.map(|action| (image, action)))
     }
-    let Some(image) = list.items.into_iter().find(|image| image.ami == *ami) else {
-        return Ok(None);
-    };
-    let by = image.tags.get(retention::marks::BY).cloned();
-    if by.as_deref().is_some_and(|by| by != controller) {
-        // Another controller's mark is left to it.
-        return Ok(None);
-    }
-    let action = retention::heal(&image, &[], now);
-    Ok(action.map(|action| (image, action)))
 }
 
 fn only_images(images: Vec<retention::Image>) -> Inventory {

@@ -17,7 +17,7 @@ use crate::git::{Mirror, Oid, Ref};
 const TOLD: usize = 20;
 
 /// The three lists that git gives. Blocks.
-pub(super) fn lists(
+pub(crate) fn lists(
     mirror: &Mirror,
     accepted: Oid,
     branch: &str,
@@ -47,7 +47,7 @@ pub(super) fn lists(
 }
 
 /// The lists as they are while the repository was not read yet.
-pub(super) fn nothing_yet() -> BTreeMap<Source, Listing<Reference>> {
+pub(crate) fn nothing_yet() -> BTreeMap<Source, Listing<Reference>> {
     [Source::History, Source::Branches, Source::GitTags]
         .map(|source| {
             let why = "the repository was not read yet";

@@ -29,6 +29,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(if cfg!(test) { 5 } else {
 /// wrong with all of them then.
 const FAILURES: u32 = 3;
 
+/// The time, as a function: tests let weeks pass.
+pub type Clock = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// The time between two requests that change something. It is shared by runs
 /// and by rolls that bring an image back.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Pace {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(&self) {
+    pub(crate) async fn turn(&self) {
         let at = {
             let mut next = self
                 .next
@@ -77,7 +80,7 @@ pub struct Done {
 
 /// What performing came to.
 #[derive(Debug, Default)]
-pub(super) struct Performed {
+pub(crate) struct Performed {
     pub done: Vec<Done>,
     /// Why it ended early; a word for metrics and a sentence.
     pub stopped: Option<(&'static str, String)>,
@@ -88,11 +91,11 @@ pub(super) struct Performed {
 
 /// Performs `actions`. `halt` is asked before each request and ends it with a
 /// word and a sentence.
-pub(super) async fn perform(
+pub(crate) async fn perform(
     aws: &Aws,
     actions: &[Action],
     pace: &Pace,
-    clock: &super::Clock,
+    clock: &Clock,
     halt: &(dyn Fn() -> Option<(&'static str, String)> + Send + Sync),
 ) -> Performed {
     let mut performed = Performed::default();
@@ -224,7 +227,7 @@ impl Performed {
 }
 
 /// What an action is about, for people.
-pub(super) fn sentence(action: &Action) -> String {
+pub(crate) fn sentence(action: &Action) -> String {
     let what = match &action.resource {
         Resource::Image(ami) => ami.to_string(),
         Resource::Snapshot(id) => id.to_string(),

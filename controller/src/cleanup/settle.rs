@@ -17,14 +17,14 @@ use amid_core::retention::{
     decide,
 };
 
-use super::Clock;
+use super::perform::Clock;
 use crate::aws::Aws;
 
 /// More rounds than there are stages to fall through.
 const MAX_ROUNDS: usize = 100;
 
 /// What is still to be asked before a decision stands.
-pub(super) struct Questions<'a> {
+pub(crate) struct Questions<'a> {
     /// The account and region.
     pub aws: &'a Aws,
     /// Reads every terraform state again; asked at the most once.
@@ -34,7 +34,7 @@ pub(super) struct Questions<'a> {
 }
 
 /// Decides on `inventory`, which is completed on the way.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     inventory: &mut Inventory,
     policy: &Policy,
     memory: &Memory,

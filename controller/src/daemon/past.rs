@@ -1,34 +1,16 @@
 //! What the journal tells a daemon that starts, and what it shows of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use amid_core::history::Event;
 use amid_core::model::AppName;
 
 use crate::reconcile::Slot;
 use crate::socket::{self, HistoryQuery};
-use crate::store::Record;
-
-/// Entries of the journal that `amid history` can show.
-const REMEMBERED: usize = 5_000;
-
-/// The newest entries of the journal as JSON text, for `amid history`: as
-/// values they would take several times the memory.
-pub type Recent = Arc<Mutex<std::collections::VecDeque<Box<str>>>>;
-
-/// Keeps an entry among the newest.
-pub fn remember(recent: &Recent, at: Timestamp, mut entry: Value) {
-    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
-    if recent.len() >= REMEMBERED {
-        recent.pop_front();
-    }
-    entry["at"] = json!(at.to_string());
-    recent.push_back(entry.to_string().into_boxed_str());
-}
+use crate::store::{Recent, Record};
 
 /// What the journal said at start.
 #[derive(Default)]
@@ -44,7 +26,7 @@ pub(super) struct Replay {
 impl Replay {
     /// Takes in one entry, oldest first.
     pub(super) fn take(&mut self, record: Record, recent: &Recent) {
-        remember(recent, record.at, record.entry.clone());
+        recent.remember(record.at, record.entry.clone());
         if let Some(commit) = record.entry["accepted"].as_str() {
             self.accepted = commit.parse().ok();
         }
@@ -75,9 +57,8 @@ impl Replay {
 
 /// What `amid history` is answered.
 pub(super) fn history(recent: &Recent) -> socket::History {
-    let recent = Arc::clone(recent);
+    let recent = recent.clone();
     Arc::new(move |query: &HistoryQuery| {
-        let recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = |entry: &Value| {
             entry["event"].is_object()
                 && query
@@ -85,12 +66,6 @@ pub(super) fn history(recent: &Recent) -> socket::History {
                     .as_ref()
                     .is_none_or(|app| entry["app"].as_str() == Some(app))
         };
-        let entries = recent
-            .iter()
-            .rev()
-            .filter_map(|text| serde_json::from_str(text).ok());
-        let mut entries: Vec<Value> = entries.filter(wanted).take(query.limit).collect();
-        entries.reverse();
-        entries
+        recent.newest(query.limit, wanted)
     })
 }

@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amid_core::deployments::Deployment;
+use amid_core::history::deployments::Deployment;
 use anyhow::Result;
 use jiff::Timestamp;
 use salvo::prelude::*;

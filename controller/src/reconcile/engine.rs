@@ -24,7 +24,7 @@ use crate::gate::Gates;
 use crate::git::Mirror;
 use crate::metrics::Metrics;
 use crate::status::Sentence;
-use crate::store::{Journal, StateDir};
+use crate::store::{Journal, Recent, StateDir};
 use crate::terragrunt::{Terragrunt, Unit};
 
 /// One account and region.
@@ -75,13 +75,13 @@ pub struct Engine {
     /// Applies that run now.
     pub applies: AtomicUsize,
     /// The newest entries of the journal.
-    pub recent: crate::daemon::Recent,
+    pub recent: Recent,
     /// Where events go that somebody may want to hear of.
     pub tap: crate::notify::Tap,
     /// The forge of the watched repository, for pull requests.
     pub forge: Option<crate::forge::Forge>,
-    /// Cleans images up, where the config says so.
-    pub cleanup: Option<Arc<crate::cleanup::Cleaner>>,
+    /// Brings images back that clean-up has marked, where there is clean-up.
+    pub healer: Option<crate::cleanup::Healer>,
     /// When the images were made that run.
     pub image_dates: ImageDates,
     /// The wall clock.
@@ -257,7 +257,7 @@ impl Engine {
                 false => journal.append_relaxed(at, &entry)?,
             };
         }
-        crate::daemon::remember(&self.recent, at, entry);
+        self.recent.remember(at, entry);
         let mut state = slot.state();
         state.history.record(&event, at);
         self.measure(slot.app.as_str(), &mut state.course, &event, at);
@@ -276,7 +276,7 @@ impl Engine {
         if let Err(error) = written {
             tracing::warn!(app = %slot.app, "Failed to write to the journal: {error:#}");
         }
-        crate::daemon::remember(&self.recent, at, journal_entry(&slot.app, &event));
+        self.recent.remember(at, journal_entry(&slot.app, &event));
         state.history.record(&event, at);
         self.measure(slot.app.as_str(), &mut state.course, &event, at);
         self.tap.happened(&slot.app, &event, at);

@@ -17,7 +17,7 @@ use amid_core::reason::Reason;
 use amid_core::step::Memory;
 
 use super::engine::{Engine, Made, Place, Slot};
-use super::perform;
+use super::export::export;
 use crate::aws::Scope;
 use crate::desired::{Accepted, commit_id};
 use crate::fault;
@@ -140,12 +140,10 @@ pub(super) async fn observe(
 /// An image that clean-up has marked comes back before it is looked at: a roll
 /// never begins with one that is on its way out.
 async fn bring_back(engine: &Engine, place: &Place, manifest: &Manifest) -> anyhow::Result<()> {
-    let Some(cleanup) = &engine.cleanup else {
+    let Some(healer) = &engine.healer else {
         return Ok(());
     };
-    let (controller, pace) = cleanup.for_rolls();
-    let now = engine.now();
-    let healed = crate::cleanup::heal(&place.aws, &manifest.ami, controller, pace, now).await?;
+    let healed = healer.heal(&place.aws, &manifest.ami, engine.now()).await?;
     if let Some(was) = healed {
         tracing::warn!(ami = %manifest.ami, "{} is needed again and was brought back: {was}", manifest.ami);
     }
@@ -158,11 +156,12 @@ pub(super) async fn leaving(
     place: &Place,
     manifest: &Manifest,
 ) -> anyhow::Result<Option<String>> {
-    let Some(cleanup) = &engine.cleanup else {
+    let Some(healer) = &engine.healer else {
         return Ok(None);
     };
-    let (controller, _) = cleanup.for_rolls();
-    crate::cleanup::leaving(&place.aws, &manifest.ami, controller, engine.now()).await
+    healer
+        .leaving(&place.aws, &manifest.ami, engine.now())
+        .await
 }
 
 /// Whether the branch lost the commit that the state remembers. Where the
@@ -317,7 +316,7 @@ async fn outputs(
             path: path.display().to_string(),
         }));
     }
-    if !perform::export(engine, slot, accepted, &manifest.unit).await? {
+    if !export(engine, slot, accepted, &manifest.unit).await? {
         return Err(Blind::held(Reason::UnitMissing {
             unit: manifest.unit.clone(),
         }));

@@ -6,9 +6,11 @@
 //! When git changes its mind meanwhile, a plan is dropped and no apply is
 //! begun; an apply that runs is let finish.
 
+mod age;
 mod dry;
 mod engine;
 mod evidence;
+mod export;
 mod image_dates;
 mod look;
 mod measure;
@@ -36,13 +38,14 @@ use crate::desired::Accepted;
 use crate::fault;
 use crate::reconcile::perform::Performed;
 
+pub use age::look_at_ages;
 pub use dry::dry_run;
 pub use engine::{Engine, Place, Slot, SlotState, journal_entry};
+pub(crate) use export::export;
 pub use image_dates::ImageDates;
 pub use look::{is_plainly_steady, is_right_account};
 pub use measure::{count_aws, count_runs, span};
 pub use outcome::{ask, reject, withdrawn};
-pub(crate) use perform::export;
 
 /// What a pass came to.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ use amid_core::reason::Reason;
 use amid_core::step::{Apply, ApplyKind};
 
 use super::engine::{Engine, Slot};
+use super::export::export;
 use super::{look, plan_check, still_wanted};
 use crate::desired::Accepted;
 use crate::fault;
@@ -77,30 +78,6 @@ pub(super) async fn apply(
     let result = run.plan_and_apply().await;
     slot.state().running = None;
     run.written_down(result, began).await
-}
-
-/// Puts the tree of the accepted commit where terragrunt finds it. Says
-/// whether the unit is in it.
-pub(crate) async fn export(
-    engine: &Arc<Engine>,
-    slot: &Slot,
-    accepted: &Accepted,
-    unit: &str,
-) -> anyhow::Result<bool> {
-    let (mirror, to, commit) = (
-        Arc::clone(&engine.mirror),
-        engine.export_dir(&slot.app),
-        accepted.commit,
-    );
-    if let Some(parent) = to.parent() {
-        std::fs::create_dir_all(parent)
-            .with_context(|| format!("Failed to make `{}`", parent.display()))?;
-    }
-    tokio::task::spawn_blocking(move || mirror.export(commit, &to))
-        .await
-        .context("Failed to export the repository")??;
-    let work = engine.unit(&slot.app, unit).work;
-    Ok(work.join("terragrunt.hcl").is_file())
 }
 
 /// JSON as terraform reads it in `TF_VAR_…` of a variable that is no string:

@@ -17,7 +17,7 @@ use super::Loop;
 use crate::aws::{Fleet, Scope};
 use crate::desired::{Accepted, Wish};
 use crate::fault;
-use crate::reconcile::{Engine, ImageDates, Place, Slot, is_plainly_steady};
+use crate::reconcile::{Engine, Place, Slot, is_plainly_steady, look_at_ages};
 
 /// Images of instances are asked for once in so many sweeps.
 const SWEEPS_PER_AUDIT: u32 = 3;
@@ -91,7 +91,7 @@ impl Loop {
         }
         self.swept = Some(self.engine.now());
         self.engine.metrics.sweep(self.sweep_began.elapsed());
-        ImageDates::look(&self.engine);
+        look_at_ages(&self.engine);
         fault::point("swept");
     }
 

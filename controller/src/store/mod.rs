@@ -8,6 +8,7 @@
 
 mod journal;
 mod lock;
+mod recent;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
@@ -19,6 +20,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use journal::{Journal, Record, Repair};
+pub use recent::Recent;
+
 use lock::DirLock;
 
 /// How many evidence files of one app are kept; the oldest go first.

@@ -3,8 +3,8 @@
 //! and reads the same when it is written and read again.
 
 use todo::config::parse_duration;
-use todo::observe::RequestId;
 use todo::proxy::TrustedProxies;
+use todo::request_id::RequestId;
 use todo::todo::{Change, ListQuery, MAX_ORDER, MAX_TITLE, NewTodo};
 
 /// Feeds the bytes to every parser of requests.

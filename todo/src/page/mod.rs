@@ -11,7 +11,7 @@ use salvo::http::header;
 use salvo::prelude::*;
 
 use crate::answer::{Answer, etag};
-use crate::app::Release;
+use crate::release::Release;
 
 const HTML: &str = include_str!("index.html");
 const SCRIPT: &str = include_str!("app.js");

@@ -5,17 +5,18 @@
 //! and what must not be forgotten stands in the unit's state
 //! ([`crate::step::Memory`]).
 
+pub mod deployments;
 mod event;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::deployments::Deployments;
 use crate::model::{CommitId, Group, ReleaseKey};
 use crate::observe::Observed;
 use crate::reason::{Failure, Reason};
 use crate::step::{ApplyKind, Failed};
+use deployments::Deployments;
 pub use event::{Event, Outcome, Proposed};
 
 /// Time between two looks that still counts as observed. A longer gap (the

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::fields::{At, text};
 use super::json::Kind;
-use super::problem::shown;
+use super::text::shown;
 
 /// EC2's limit for user data, in bytes before base64.
 pub(super) const MAX_USER_DATA: usize = 16 * 1024;

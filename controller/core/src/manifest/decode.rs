@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check;
 use super::fields::{At, Fields, choice, parsed, text, whole};
 use super::json::Kind;
-use super::problem::shown;
+use super::text::shown;
 use super::{
     EnvValue, Gate, Health, HealthKind, Image, Manifest, OnDrift, OnFailure, Roll, Seconds,
     Strategy, Suspend,

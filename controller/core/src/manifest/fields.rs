@@ -12,7 +12,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::json::{Kind, Member, Node};
-use super::problem::{Notes, shown};
+use super::problem::Notes;
+use super::text::shown;
 
 /// A value, the path of its field, and where to note what is wrong with it.
 #[derive(Clone)]

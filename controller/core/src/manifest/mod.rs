@@ -18,6 +18,7 @@ mod problem;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use super::Manifest;
 use super::fields::At;
-use super::problem::{Notes, shown};
+use super::problem::Notes;
+use super::text::shown;
 use super::{decode, json};
 use crate::model::AppName;
 
@@ -108,7 +109,7 @@ impl<'a> File<'a> {
         match json::read(source.bytes) {
             Err(error) => notes.add(error.at, None, error.message),
             Ok(node) => {
-                if json::starts_with_mark(source.bytes) {
+                if super::text::starts_with_mark(source.bytes) {
                     notes.add(
                         0,
                         None,

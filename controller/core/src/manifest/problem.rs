@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::json;
+use super::text::{BOM, starts_with_mark};
 
 /// How many problems of one file are kept.
 const MAX_PROBLEMS: usize = 50;
@@ -129,25 +129,13 @@ fn place(bytes: &[u8], at: usize) -> (u32, u32) {
         .rposition(|&b| b == b'\n')
         .map_or(0, |newline| newline + 1);
     let mut this_line = before.get(line_start..).unwrap_or_default();
-    if line_start == 0 && json::starts_with_mark(this_line) {
-        this_line = this_line.get(3..).unwrap_or_default();
+    if line_start == 0 && starts_with_mark(this_line) {
+        this_line = this_line.get(BOM.len()..).unwrap_or_default();
     }
     let lines = before.iter().filter(|&&b| b == b'\n').count();
     let characters = this_line.iter().filter(|&&b| b & 0xC0 != 0x80).count();
     let from_one = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
     (from_one(lines), from_one(characters))
-}
-
-/// A text of the user's in a message: what cannot be seen is escaped.
-pub(super) fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => out.push(c),
-            _ => out.extend(c.escape_debug()),
-        }
-    }
-    out
 }
 
 fn shorten(mut text: String) -> String {

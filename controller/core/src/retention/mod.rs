@@ -25,6 +25,7 @@ mod claims;
 pub mod cleaning;
 mod evidence;
 mod fleet;
+mod image;
 pub mod inventory;
 mod keeps;
 pub mod marks;
@@ -38,6 +39,7 @@ pub mod reference;
 pub mod span;
 mod steps;
 mod summary;
+mod tags;
 mod templates;
 
 use jiff::Timestamp;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::marks::{PERMISSIONS, TAG_VALUE};
+use super::tags::{PERMISSIONS, TAG_VALUE};
 
 /// Who may launch an image besides its owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

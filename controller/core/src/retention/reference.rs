@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use super::evidence::Evidence;
-use super::inventory::SnapshotId;
+use super::image::SnapshotId;
 use crate::model::AmiId;
 
 /// Where references are read from. Each one has to be read to its end before

@@ -6,20 +6,19 @@
 //! code.
 
 mod expected;
-mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Gate;
+pub use crate::memory::{Failed, Memory, Roll};
 use crate::model::{AmiId, CommitId, ReleaseKey, Releases, Settings};
 use crate::observe::{GateFact, Leftover, Observed};
 use crate::reason::{Failure, Reason};
 pub use expected::{
     Action, Change, Expected, GROUP_ATTRIBUTES, GUARD, MEMORY, addresses, effective,
 };
-pub use memory::{Failed, Memory, Roll};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,9 +20,8 @@ use amid_core::retention::{
 };
 
 use super::gather::{Read, inventories};
-use super::perform::{Performed, perform};
+use super::perform::{Clock, Pace, Performed, perform};
 use super::settle::{Questions, settle};
-use super::{Clock, Pace};
 use crate::aws::{Aws, ParameterCache};
 
 /// Nothing needs it.

@@ -3,7 +3,11 @@ use amid_testkit::proxy::{Fault, FaultKind};
 
 use super::*;
 use crate::aws::SnapshotResult;
-use crate::cleanup::{heal, online};
+use crate::cleanup::heal::{Healer, online};
+
+fn healer(controller: &str) -> Healer {
+    Healer::new(controller.to_owned(), Arc::new(Pace::per_second(1e6)))
+}
 
 /// The tags of an image that are clean-up's.
 fn marks(cloud: &Cloud, ami: &str) -> Vec<String> {
@@ -89,16 +93,12 @@ async fn a_roll_brings_its_image_back_before_it_begins() {
         assert!(asked[0].launchable.needs_healing(), "{:?}", asked[0]);
         assert!(!asked[1].launchable.needs_healing());
         assert!(asked[2].launchable.is_refusal());
-        let pace = Pace::per_second(1e6);
         let now = (world.clock())();
-        let said = heal(&world.aws, &id(OLD), "amid", &pace, now)
-            .await
-            .unwrap();
+        let healer = healer("amid");
+        let said = healer.heal(&world.aws, &id(OLD), now).await.unwrap();
         assert!(said.unwrap().contains("brought back"));
         assert_eq!(world.cloud().images[OLD], before);
-        let again = heal(&world.aws, &id(OLD), "amid", &pace, now)
-            .await
-            .unwrap();
+        let again = healer.heal(&world.aws, &id(OLD), now).await.unwrap();
         assert_eq!(again, None, "nothing is left to be undone");
     }
 }
@@ -107,11 +107,9 @@ async fn a_roll_brings_its_image_back_before_it_begins() {
 async fn the_marks_of_another_controller_are_left_to_it() {
     let world = World::new(|_| {});
     world.settle_down(3).await;
-    let pace = Pace::per_second(1e6);
     let now = (world.clock())();
-    let said = heal(&world.aws, &id(OLD), "other", &pace, now)
-        .await
-        .unwrap();
+    let said = healer("other").heal(&world.aws, &id(OLD), now).await;
+    let said = said.unwrap();
     assert_eq!(said, None);
     assert_eq!(world.cloud().images[OLD].state, "disabled");
     let mut world = world;

@@ -1,7 +1,7 @@
 //! One app: the same card as in the list, its instances, its history.
 
-use amid_core::deployments::Deployment;
 use amid_core::history::Outcome;
+use amid_core::history::deployments::Deployment;
 use jiff::Timestamp;
 
 use super::html::{Html, html};

@@ -61,7 +61,7 @@ fn rolling() -> App {
         timeout_at: Some(now() + Duration::from_secs(300)),
         timeout_seconds: 900,
     });
-    let mut history = amid_core::deployments::Deployments::default();
+    let mut history = amid_core::history::deployments::Deployments::default();
     let commit = CommitId::parse(&"c".repeat(40)).expect("a commit");
     history.record(
         &Event::Asked {

@@ -10,7 +10,7 @@ mod text;
 
 use std::ops::Range;
 
-use super::problem::shown;
+use super::text::{BOM, shown, starts_with_mark};
 
 /// The longest text that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -80,15 +80,6 @@ pub(super) struct SyntaxError {
     pub(super) at: usize,
     /// What was expected there.
     pub(super) message: String,
-}
-
-/// The byte order mark that some editors put in front.
-const BOM: &[u8] = b"\xEF\xBB\xBF";
-
-/// Whether the text starts with a byte order mark. [`read`] skips it; the
-/// caller decides what it thinks of that.
-pub(super) fn starts_with_mark(bytes: &[u8]) -> bool {
-    bytes.starts_with(BOM)
 }
 
 /// Reads one value and makes sure that nothing follows it.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::json::{Kind, MAX_BYTES, MAX_DEPTH, MAX_VALUES, read, starts_with_mark};
+use super::super::json::{Kind, MAX_BYTES, MAX_DEPTH, MAX_VALUES, read};
+use super::super::text::starts_with_mark;
 
 fn error(text: &[u8]) -> (usize, String) {
     match read(text) {

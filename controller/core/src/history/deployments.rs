@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, Outcome};
+use super::event::{Event, Outcome};
 use crate::model::{AmiId, CommitId, ReleaseKey};
 use crate::step::ApplyKind;
 
