@@ -80,6 +80,7 @@ class World:
         amid = self.start(self.args.programs / "amid-watched", stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True,
                           env={**os.environ, "AMID_BIN": str(self.args.programs / "amid")})
+        self.stack.callback(let_end, amid)
         first = amid.stdout.readline().split()
         if first[:1] != ["metrics"]:
             return [f"amid-watched did not begin: {self.log()}"]
@@ -111,9 +112,6 @@ class World:
         wrong += self.look()
         for load in loads:
             load.set()
-        # It ends with its input, and so does amid.
-        amid.stdin.close()
-        amid.wait(60)
         return wrong
 
     def log(self):
@@ -260,6 +258,15 @@ class World:
 def has_value(series):
     values = series.get("values") or [series["value"]]
     return any(math.isfinite(float(value)) for _, value in values)
+
+
+def let_end(life):
+    """It ends with its input, and takes amid along; a signal would leave amid behind."""
+    life.stdin.close()
+    try:
+        life.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        print("amid-watched does not end with its input", file=sys.stderr)
 
 
 def stop(child):

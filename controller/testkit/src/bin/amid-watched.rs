@@ -33,10 +33,11 @@ fn main() -> Result<()> {
         small.listener("Metrics and status")?
     ))?;
     let mut input = std::io::stdin().lines();
-    input
-        .next()
-        .transpose()
-        .context("Failed to wait for a line")?;
+    let line = input.next().transpose();
+    if line.context("Failed to wait for a line")?.is_none() {
+        // Whoever watches gave up before it began.
+        return small.stop();
+    }
     watched::play(&mut small)?;
     say("played")?;
     // Whoever watches closes the input at the end.
