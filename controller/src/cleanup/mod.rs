@@ -30,7 +30,7 @@ use amid_core::retention::{
     Policy, Reference, Source, Stage,
 };
 
-use crate::aws::{Aws, ParameterCache};
+use crate::aws::Aws;
 use crate::git::Oid;
 use crate::reconcile::{self, Engine};
 use crate::store;
@@ -52,7 +52,7 @@ const STOP: &str = "cleanup.stop";
 /// What is kept between runs.
 pub struct Cleaner {
     config: Config,
-    parameters: ParameterCache,
+    parameters: gather::Parameters,
     states: states::States,
     pace: Arc<Pace>,
     dir: PathBuf,
@@ -73,7 +73,7 @@ impl Cleaner {
         Self {
             pace: Arc::new(Pace::per_second(config.requests_per_second)),
             config,
-            parameters: ParameterCache::default(),
+            parameters: gather::Parameters::default(),
             states: states::States::default(),
             dir: state_dir.join("cleanup"),
             stop: state_dir.join(STOP),

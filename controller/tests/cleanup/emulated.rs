@@ -17,8 +17,6 @@ use aws_sdk_ssm as ssm;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::world::{APP, cleanup};
-
 /// The world; see the module.
 pub struct Emulated {
     /// `amid`, its repository and its stub terragrunt.
@@ -61,8 +59,9 @@ const CHANGES: [&str; 9] = [
 ];
 
 impl Emulated {
-    /// The world, with no `amid` yet; none where there is no moto on this machine.
-    pub fn new() -> Result<Option<Emulated>> {
+    /// The world with this section `cleanup` and no `amid` yet, two branches of it with a manifest of this
+    /// app; none where there is no moto on this machine.
+    pub fn new(cleanup: Value, app: &str) -> Result<Option<Emulated>> {
         let Some(python) = std::env::var_os("AMID_MOTO_PYTHON").map(PathBuf::from) else {
             println!("Skipped: `AMID_MOTO_PYTHON` is not set");
             return Ok(None);
@@ -72,7 +71,7 @@ impl Emulated {
         let proxy = Proxy::start(moto.addr())?;
         let endpoint = proxy.endpoint();
         let mut options = Options::of(Path::new(env!("CARGO_BIN_EXE_amid")));
-        options.cleanup = Some(cleanup("1s"));
+        options.cleanup = Some(cleanup);
         let target = json!([{
             "prefix": "demo/",
             "account_id": ACCOUNT,
@@ -88,11 +87,11 @@ impl Emulated {
             moto,
             runtime,
         };
-        world.plant()?;
+        world.plant(app)?;
         Ok(Some(world))
     }
 
-    fn plant(&mut self) -> Result<()> {
+    fn plant(&mut self, app: &str) -> Result<()> {
         let labels = [
             "old",
             "older",
@@ -121,7 +120,7 @@ impl Emulated {
             ("git_tags", "refs/tags/v1"),
         ] {
             let person = &self.small.person;
-            let files = Small::app_files(APP, &self.images[label]);
+            let files = Small::app_files(app, &self.images[label]);
             let files: Vec<(&str, &[u8])> = files
                 .iter()
                 .map(|(path, content)| (path.as_str(), content.as_slice()))
@@ -210,12 +209,19 @@ impl Clients {
         let images: Vec<_> = pages.items().send().try_collect().await?;
         let shown = images.iter().map(|image| {
             let tags = image.tags().iter().filter_map(|tag| {
-                Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
+                Some((
+                    tag.key()?.to_owned(),
+                    tag.value().unwrap_or_default().to_owned(),
+                ))
             });
             let devices = image.block_device_mappings().iter();
             let snapshots = devices.filter_map(|device| device.ebs()?.snapshot_id());
             let shown = Shown {
-                state: image.state().map(|one| one.as_str()).unwrap_or_default().to_owned(),
+                state: image
+                    .state()
+                    .map(|one| one.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
                 deprecated: image.deprecation_time().is_some(),
                 tags: tags.collect(),
                 snapshots: snapshots.map(str::to_owned).collect(),
@@ -231,10 +237,14 @@ impl Clients {
         // Of its versions the oldest alone names the image.
         let user = images["groups"].as_str();
         let old = self.template("old", &images["launch_templates"]).await?;
-        let data = ec2::types::RequestLaunchTemplateData::builder().image_id(user).build();
+        let data = ec2::types::RequestLaunchTemplateData::builder()
+            .image_id(user)
+            .build();
         for _ in 0..20 {
             let more = self.ec2.create_launch_template_version();
-            let more = more.launch_template_id(&old).launch_template_data(data.clone());
+            let more = more
+                .launch_template_id(&old)
+                .launch_template_data(data.clone());
             more.send().await?;
         }
         self.group(user).await?;
@@ -252,15 +262,22 @@ impl Clients {
         self.parameter("/golden", &images["parameters"]).await?;
         self.volume(&images["volumes"]).await?;
         self.spot_fleet(&images["spot_fleets"]).await?;
-        let stranger = ec2::types::LaunchPermission::builder().user_id("999999999999").build();
-        let add = ec2::types::LaunchPermissionModifications::builder().add(stranger).build();
+        let stranger = ec2::types::LaunchPermission::builder()
+            .user_id("999999999999")
+            .build();
+        let add = ec2::types::LaunchPermissionModifications::builder()
+            .add(stranger)
+            .build();
         self.ec2
             .modify_image_attribute()
             .image_id(&images["shared_outside"])
             .launch_permission(add)
             .send()
             .await?;
-        let keep = ec2::types::Tag::builder().key("amid:keep").value("for the audit").build();
+        let keep = ec2::types::Tag::builder()
+            .key("amid:keep")
+            .value("for the audit")
+            .build();
         let tagged = self.ec2.create_tags().resources(&images["protected"]);
         tagged.tags(keep).send().await?;
         Ok(())
@@ -268,7 +285,12 @@ impl Clients {
 
     /// A stopped instance.
     async fn instance(&self, image: &str) -> Result<()> {
-        let made = self.ec2.run_instances().image_id(image).min_count(1).max_count(1);
+        let made = self
+            .ec2
+            .run_instances()
+            .image_id(image)
+            .min_count(1)
+            .max_count(1);
         let made = made.send().await?;
         let id = made.instances().first().and_then(|one| one.instance_id());
         let id = id.context("An instance without an id")?.to_owned();
@@ -283,7 +305,9 @@ impl Clients {
             .build();
         let made = self.ec2.create_launch_template().launch_template_name(name);
         let made = made.launch_template_data(data).send().await?;
-        let id = made.launch_template().and_then(|one| one.launch_template_id());
+        let id = made
+            .launch_template()
+            .and_then(|one| one.launch_template_id());
         Ok(id.context("A launch template without an id")?.to_owned())
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use amid_testkit::proxy::{Fault, FaultKind, LATER_PAGE};
 
 use super::emulated::Emulated;
+use super::world::{APP, cleanup};
 
 /// Longer than the whole way takes on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,7 +26,7 @@ fn wait(world: &mut Emulated, what: &str, so: impl Fn(&Emulated) -> bool) {
 
 #[test]
 fn what_nothing_needs_leaves_moto_stage_by_stage_and_everything_else_stays() {
-    let Some(mut world) = Emulated::new().unwrap() else {
+    let Some(mut world) = Emulated::new(cleanup("1s"), APP).unwrap() else {
         return;
     };
     // Every list has several pages.
@@ -66,7 +67,7 @@ fn what_nothing_needs_leaves_moto_stage_by_stage_and_everything_else_stays() {
 
 #[test]
 fn pages_that_break_off_let_it_only_report_and_throttling_is_waited_out() {
-    let Some(mut world) = Emulated::new().unwrap() else {
+    let Some(mut world) = Emulated::new(cleanup("1s"), APP).unwrap() else {
         return;
     };
     world.proxy.rules().largest_page(2);
