@@ -61,6 +61,9 @@ pub async fn heal(
     pace: &Pace,
     now: Timestamp,
 ) -> anyhow::Result<Option<String>> {
+    // A run that was about to disable it stops before its next request: git
+    // moved. The one that is under way is waited for.
+    let _hands = pace.hands().await;
     let list = aws.images_by_id(std::slice::from_ref(ami)).await;
     if let Some(why) = list.incomplete {
         anyhow::bail!("Failed to look at {ami}: {why}");

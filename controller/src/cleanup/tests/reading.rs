@@ -1,5 +1,7 @@
 use amid_testkit::cloud::NewGroup;
-use amid_testkit::cloud::estate::{Fleet, LoneInstance, Mixed, Refresh, TemplateVersion};
+use amid_testkit::cloud::estate::{
+    Fleet, LoneInstance, Mixed, Refresh, SpotRequest, TemplateVersion,
+};
 
 use super::*;
 
@@ -161,6 +163,18 @@ const PLANTS: &[Plant] = &[
         "spot_fleets",
     ),
     (
+        "a spot request that waits for an instance",
+        |cloud| {
+            let request = SpotRequest {
+                state: "open".to_owned(),
+                image: OLD.to_owned(),
+            };
+            let requests = &mut cloud.estate.spot_requests;
+            requests.insert("sir-1".to_owned(), request);
+        },
+        "spot_fleets",
+    ),
+    (
         "a fleet with a template",
         |cloud| {
             let id = template(cloud, "t", OLD);
@@ -284,6 +298,12 @@ async fn a_fleet_that_is_over_and_a_terminated_instance_keep_nothing() {
             .estate
             .spot_fleets
             .insert("sfr-1".to_owned(), over("cancelled"));
+        let request = SpotRequest {
+            state: "closed".to_owned(),
+            image: OLD.to_owned(),
+        };
+        let requests = &mut cloud.estate.spot_requests;
+        requests.insert("sir-1".to_owned(), request);
     });
     assert!(labels(&world.decide().await, OLD).is_empty());
 }

@@ -46,7 +46,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
 fn cleanup(app: &str) -> Value {
     json!({
         "interval": "2s",
-        "requests_per_second": 10,
+        "requests_per_second": 5,
         "policy": {
             "mode": "on",
             "claims": [{ "name": format!("{}-*", app.replace('/', "-")) }],

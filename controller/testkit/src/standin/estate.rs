@@ -172,6 +172,26 @@ pub(super) fn fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
     Ok(listing("DescribeFleets", "fleetSet", page))
 }
 
+pub(super) fn spot_requests(cloud: &Cloud, form: &Form) -> Result<Element> {
+    let all: Vec<_> = cloud.estate.spot_requests.iter().collect();
+    let page = page(&all, form, "MaxResults", 1_000, |(id, request)| {
+        let launch = vec![Element::leaf("imageId", &*request.image)];
+        Element::node(
+            "item",
+            vec![
+                Element::leaf("spotInstanceRequestId", &***id),
+                Element::leaf("state", &*request.state),
+                Element::node("launchSpecification", launch),
+            ],
+        )
+    })?;
+    Ok(listing(
+        "DescribeSpotInstanceRequests",
+        "spotInstanceRequestSet",
+        page,
+    ))
+}
+
 pub(super) fn spot_fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
     let all: Vec<_> = cloud.estate.spot_fleets.iter().collect();
     let page = page(&all, form, "MaxResults", 1_000, |(id, fleet)| {

@@ -293,6 +293,9 @@ impl Inner {
             "DescribeInstanceRefreshes" => store.read(|cloud| estate::refreshes(cloud, form))?,
             "DescribeWarmPool" => store.read(|cloud| estate::warm_pool(cloud, form))?,
             "DescribeFleets" => store.read(|cloud| estate::fleets(cloud, form))?,
+            "DescribeSpotInstanceRequests" => {
+                store.read(|cloud| estate::spot_requests(cloud, form))?
+            }
             "DescribeSpotFleetRequests" => store.read(|cloud| estate::spot_fleets(cloud, form))?,
             "DescribeImageReferences" => store.read(|cloud| estate::references(cloud, form))?,
             _ => return Ok(None),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Listings that moto answers in one page, and where their items are.
-const LISTINGS: [(&str, &str); 7] = [
+const LISTINGS: [(&str, &str); 8] = [
     ("DescribeImages", "imagesSet"),
     ("DescribeSnapshots", "snapshotSet"),
     ("DescribeVolumes", "volumeSet"),
@@ -18,6 +18,7 @@ const LISTINGS: [(&str, &str); 7] = [
     ("DescribeLaunchTemplateVersions", "launchTemplateVersionSet"),
     ("DescribeFleets", "fleetSet"),
     ("DescribeSpotFleetRequests", "spotFleetRequestConfigSet"),
+    ("DescribeSpotInstanceRequests", "spotInstanceRequestSet"),
 ];
 /// More than moto ever holds: it cuts lists of templates at 15 where a request says nothing.
 const EVERYTHING: &str = "100000";
