@@ -173,7 +173,7 @@ impl Inner {
         };
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry(action(&call)).or_default() += 1;
+            *counts.entry(call.action.clone()).or_default() += 1;
         }
         let fault = self.rules.take_fault(&call);
         match fault {
@@ -316,14 +316,6 @@ impl Inner {
             &format!("{}Response", call.action),
             vec![Element::leaf("return", "true")],
         ))
-    }
-}
-
-/// The name to count a request by; services without actions have their paths.
-fn action(call: &Call) -> String {
-    match call.service.as_str() {
-        "rbin" => "ListRules".to_owned(),
-        _ => call.action.clone(),
     }
 }
 
