@@ -5,6 +5,9 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
+# Without it the tests that need moto say that they are skipped, and pass.
+export AMID_MOTO_PYTHON=$cache/moto-venv/bin/python
+
 say "building the tests (about 20 minutes the first time, most of it one AWS crate)"
 cargo_tests --workspace
 summary

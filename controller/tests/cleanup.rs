@@ -6,6 +6,10 @@
     reason = "tests start programs and read clocks"
 )]
 
+#[path = "cleanup/emulated.rs"]
+mod emulated;
+#[path = "cleanup/moto.rs"]
+mod moto;
 #[path = "cleanup/world.rs"]
 mod world;
 

@@ -13,6 +13,8 @@
 
 #[path = "crash/cleanup.rs"]
 mod cleanup;
+#[path = "cleanup/emulated.rs"]
+mod cleanup_emulated;
 #[path = "cleanup/world.rs"]
 mod cleanup_world;
 #[path = "crash/floor.rs"]

@@ -22,7 +22,7 @@ use anyhow::Context;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 
 pub use children::{Own, Surroundings, own_files};
 pub use fleet::{Fleet, Scope};
@@ -225,7 +225,7 @@ impl Aws {
                 (self.count.ended)(service, operation, outcome(&code));
                 let words = match error.message() {
                     Some(message) if !code.is_empty() => format!("{code}: {message}"),
-                    _ => DisplayErrorContext(&error).to_string(),
+                    _ => chain(&error),
                 };
                 Err(anyhow::Error::new(Failed { code, words })
                     .context(format!("Failed to call {operation}")))
@@ -252,6 +252,21 @@ impl fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
+
+/// An error with all that it came from, for people. The SDK's own way to show that ends with its insides.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !words.ends_with(&said) {
+            words.push_str(": ");
+            words.push_str(&said);
+        }
+        source = error.source();
+    }
+    words
+}
 
 /// AWS's code in an error of this module.
 fn code(error: &anyhow::Error) -> Option<&str> {

@@ -20,7 +20,7 @@ use amid_core::retention::{
     Policy, Reference, Source, Stage,
 };
 
-use crate::aws::{Aws, ParameterCache};
+use crate::aws::Aws;
 use crate::cleanup::{Clock, Config, Pace, Run, RunResult, gather, named, perform, settle};
 use crate::git::Oid;
 use crate::reconcile::{self, Engine};
@@ -36,7 +36,7 @@ const STOP: &str = "cleanup.stop";
 /// What is kept between runs.
 pub struct Cleaner {
     config: Config,
-    parameters: ParameterCache,
+    parameters: gather::Parameters,
     states: states::States,
     pace: Arc<Pace>,
     dir: PathBuf,
@@ -57,7 +57,7 @@ impl Cleaner {
         Self {
             config,
             pace,
-            parameters: ParameterCache::default(),
+            parameters: gather::Parameters::default(),
             states: states::States::default(),
             dir: state_dir.join("cleanup"),
             stop: state_dir.join(STOP),

@@ -2,6 +2,7 @@
 //! and region, with what the others and git know about it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -16,6 +17,17 @@ use crate::aws::{Aws, ParameterCache};
 /// The tag on a copy that names the image it was copied from, for builders
 /// that register their copies and so leave no trace in AWS.
 const COPY_OF: &str = "amid:copy-of";
+
+/// What is known of parameters, by account and region: the same name means another parameter in each.
+#[derive(Default)]
+pub(crate) struct Parameters(Mutex<BTreeMap<Place, Arc<ParameterCache>>>);
+
+impl Parameters {
+    fn of(&self, place: &Place) -> Arc<ParameterCache> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(place.clone()).or_default())
+    }
+}
 
 /// What was read of one account and region.
 pub(crate) struct Read {
@@ -32,9 +44,10 @@ impl Read {
     pub(crate) async fn all(
         aws: &Aws,
         place: Place,
-        cache: &ParameterCache,
+        parameters: &Parameters,
         now: Timestamp,
     ) -> Self {
+        let cache = parameters.of(&place);
         let images = aws.own_images().await;
         let snapshots = aws.own_snapshots().await;
         Self {
@@ -42,7 +55,7 @@ impl Read {
             taken_at: now,
             images,
             snapshots,
-            references: aws.references(cache).await,
+            references: aws.references(&cache).await,
             recycle_bin: aws.recycle_bin().await,
         }
     }

@@ -79,6 +79,9 @@ impl Healer {
         ami: &AmiId,
         now: Timestamp,
     ) -> anyhow::Result<Option<String>> {
+        // A run that was about to disable it stops before its next request: git
+        // moved. The one that is under way is waited for.
+        let _hands = self.pace.hands().await;
         let Some((image, mut action)) = self.due(aws, ami, now).await? else {
             return Ok(None);
         };

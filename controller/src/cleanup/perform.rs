@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use amid_core::model::AmiId;
-use amid_core::retention::{Action, ActionKind, Call, Resource, SnapshotId, permissions};
+use amid_core::retention::{
+    Action, ActionKind, Call, Resource, SnapshotId, permissions, wanted_since,
+};
 
 use crate::aws::{Aws, SnapshotResult, is_missing, is_throttled};
 use crate::fault;
@@ -32,12 +34,15 @@ const FAILURES: u32 = 3;
 /// The time, as a function: tests let weeks pass.
 pub type Clock = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The time between two requests that change something. It is shared by runs
-/// and by rolls that bring an image back.
+/// The time between two requests that change something, and the turn to send
+/// them. It is shared by runs and by rolls that bring an image back.
 #[derive(Debug)]
 pub struct Pace {
     between: Duration,
     next: Mutex<Option<Instant>>,
+    /// A roll that looks at an image and brings it back must not have a
+    /// request of a run under way that changes it meanwhile.
+    hands: tokio::sync::Mutex<()>,
 }
 
 impl Pace {
@@ -46,7 +51,13 @@ impl Pace {
         Self {
             between: Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::from_secs(1)),
             next: Mutex::default(),
+            hands: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Nobody else changes an image while this is held.
+    pub(crate) async fn hands(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.hands.lock().await
     }
 
     /// Waits for a turn.
@@ -101,7 +112,7 @@ pub(crate) async fn perform(
     let mut performed = Performed::default();
     let mut failures = 0;
     for action in actions {
-        match one(aws, action, pace, halt, &mut performed).await {
+        match one(aws, action, pace, clock, halt, &mut performed).await {
             Ended::Well => {
                 failures = 0;
                 say(action);
@@ -148,6 +159,18 @@ async fn granted_since(aws: &Aws, ami: &AmiId, calls: &[Call]) -> anyhow::Result
     }))
 }
 
+/// What was decided on minutes ago may be wanted by now. The other steps can be
+/// undone; before this one the image is looked at once more.
+async fn wanted_by_now(aws: &Aws, ami: &AmiId, now: Timestamp) -> anyhow::Result<Option<String>> {
+    let list = aws.images_by_id(std::slice::from_ref(ami)).await;
+    if let Some(why) = list.incomplete {
+        anyhow::bail!("Failed to look at {ami} once more: {why}");
+    }
+    let image = list.items.iter().find(|image| image.ami == *ami);
+    let wanted = image.and_then(|image| wanted_since(image, now));
+    Ok(wanted.map(|why| format!("{ami} is not deregistered: {why}")))
+}
+
 enum Ended {
     Well,
     Failed(String),
@@ -158,26 +181,33 @@ async fn one(
     aws: &Aws,
     action: &Action,
     pace: &Pace,
+    clock: &Clock,
     halt: &(dyn Fn() -> Option<(&'static str, String)> + Send + Sync),
     performed: &mut Performed,
 ) -> Ended {
     for call in &action.calls {
-        if let Call::DisableImage { ami } = call {
-            match granted_since(aws, ami, &action.calls).await {
-                Ok(None) => {}
-                Ok(Some(why)) => return Ended::Failed(why),
-                Err(error) => return Ended::Failed(format!("{error:#}")),
-            }
+        let objection = match call {
+            Call::DisableImage { ami } => granted_since(aws, ami, &action.calls).await,
+            Call::Deregister { ami, .. } => wanted_by_now(aws, ami, clock()).await,
+            _ => Ok(None),
+        };
+        match objection {
+            Ok(None) => {}
+            Ok(Some(why)) => return Ended::Failed(why),
+            Err(error) => return Ended::Failed(format!("{error:#}")),
         }
         let mut wait = pace.between.max(SHORTEST_WAIT);
         let mut tries = 0;
         let result = loop {
+            let hands = pace.hands().await;
             if let Some((label, why)) = halt() {
                 return Ended::Stopped(label, why);
             }
             pace.turn().await;
             fault::point("cleanup-before-call");
-            match aws.perform(call).await {
+            let answer = aws.perform(call).await;
+            drop(hands);
+            match answer {
                 Err(error) if is_throttled(&error) => {
                     tries += 1;
                     if tries > PATIENCE {

@@ -34,9 +34,10 @@ pub fn validate(path: &Path, out: &mut impl std::io::Write) -> anyhow::Result<bo
         writeln!(out, "{problem}")?;
     }
     let mistakes = problems.len();
+    let manifests = if apps == 1 { "manifest" } else { "manifests" };
     match mistakes {
-        0 => writeln!(out, "{apps} manifests, no mistakes")?,
-        _ => writeln!(out, "{apps} manifests, mistakes: {mistakes}")?,
+        0 => writeln!(out, "{apps} {manifests}, no mistakes")?,
+        _ => writeln!(out, "{apps} {manifests}, mistakes: {mistakes}")?,
     }
     Ok(mistakes == 0)
 }

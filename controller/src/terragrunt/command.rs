@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Unit;
 use super::error::RunError;
+use super::record::Operation;
 
 /// Inherited by exact name.
 const INHERITED: &[&str] = &[
@@ -123,6 +124,7 @@ impl Tools {
     pub(super) fn environment(
         &self,
         unit: &Unit,
+        operation: Operation,
         vars: Option<&Vars>,
     ) -> Result<BTreeMap<String, String>, RunError> {
         let mut env: BTreeMap<String, String> = self
@@ -154,6 +156,12 @@ impl Tools {
             ("CHECKPOINT_DISABLE", "1"),
         ];
         env.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // terragrunt makes what `state pull` prints a record of its log. Where
+        // terraform prints JSON on request it does not, and this would let the
+        // words of an `init` through.
+        if operation == Operation::State {
+            env.insert("TG_TF_FORWARD_STDOUT".to_owned(), "true".to_owned());
+        }
         env.insert("TG_TF_PATH".to_owned(), text(&self.terraform_path()?)?);
         env.insert("TG_DOWNLOAD_DIR".to_owned(), text(&unit.cache())?);
         if let Some(vars) = vars {

@@ -320,7 +320,7 @@ impl Terragrunt {
                 operation,
                 program: tools.terragrunt_path()?,
                 args: args(&run)?,
-                env: tools.environment(unit, vars)?,
+                env: tools.environment(unit, operation, vars)?,
                 setsid: tools.which("setsid"),
                 json_lines: matches!(operation, Operation::Plan | Operation::Apply),
                 timeout: match operation {

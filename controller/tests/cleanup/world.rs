@@ -11,7 +11,7 @@ pub const APP: &str = "demo/todo";
 pub const OLD: &str = "ami-0000000000000000c";
 
 /// Clean-up without patience; a disabled image waits this long.
-fn cleanup(disabled: &str) -> Value {
+pub fn cleanup(disabled: &str) -> Value {
     json!({
         "interval": "1s",
         "requests_per_second": 5,

@@ -68,6 +68,13 @@ pub enum Evidence {
         /// Its id.
         id: String,
     },
+    /// A Spot Instance request.
+    SpotRequest {
+        /// Its id.
+        id: String,
+        /// Its state, such as `open`.
+        state: String,
+    },
     /// An EC2 Fleet.
     Fleet {
         /// Its id.
@@ -143,7 +150,7 @@ impl Evidence {
             Self::Group { .. } => Source::Groups,
             Self::InstanceRefresh { .. } => Source::InstanceRefreshes,
             Self::WarmPool { .. } => Source::WarmPools,
-            Self::SpotFleet { .. } => Source::SpotFleets,
+            Self::SpotFleet { .. } | Self::SpotRequest { .. } => Source::SpotFleets,
             Self::Fleet { .. } => Source::Fleets,
             Self::Parameter { .. } => Source::Parameters,
             Self::Volume { .. } => Source::Volumes,
@@ -193,6 +200,7 @@ impl fmt::Display for Evidence {
                 write!(f, "instance {instance} in the warm pool of `{group}`")
             }
             Self::SpotFleet { id } => write!(f, "Spot Fleet request {id}"),
+            Self::SpotRequest { id, state } => write!(f, "Spot Instance request {id}, {state}"),
             Self::Fleet { id } => write!(f, "EC2 Fleet {id}"),
             Self::Parameter { name, version } => match version {
                 Some(version) => write!(f, "SSM parameter `{name}` version {version}"),

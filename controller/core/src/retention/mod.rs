@@ -59,6 +59,7 @@ pub use preflight::{Launchable, preflight};
 pub use reason::{Blocker, Keep, Limit, List, Wait};
 pub use reference::{Evidence, Reference, Source, Target};
 pub use span::Span;
+pub use steps::wanted_since;
 pub use summary::cost;
 
 use fleet::Fleet;

@@ -26,7 +26,7 @@ pub enum Source {
     InstanceRefreshes,
     /// Instances in warm pools.
     WarmPools,
-    /// Spot Fleet requests.
+    /// Spot Fleet requests, and Spot Instance requests by themselves.
     SpotFleets,
     /// EC2 Fleets.
     Fleets,
@@ -107,7 +107,7 @@ impl Source {
             Self::Groups => "Auto Scaling groups",
             Self::InstanceRefreshes => "instance refreshes",
             Self::WarmPools => "warm pools",
-            Self::SpotFleets => "Spot Fleet requests",
+            Self::SpotFleets => "Spot requests and Spot Fleets",
             Self::Fleets => "EC2 Fleets",
             Self::Parameters => "SSM parameters",
             Self::Volumes => "volumes",

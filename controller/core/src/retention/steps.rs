@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::actions;
 use super::cleaning::{ActionKind, Call};
 use super::fleet::Fleet;
-use super::inventory::{ImageState, Referrer};
-use super::marks::Stage;
+use super::inventory::{Image, ImageState, Referrer};
+use super::keeps::protected;
+use super::marks::{Stage, Standing};
 use super::policy::Policy;
 use super::reason::{Keep, Limit, Wait};
 use super::reference::Evidence;
@@ -73,6 +74,20 @@ pub fn next(
             let calls = actions::deregister(fleet, n, policy, now);
             Ok((ActionKind::Deregister, calls))
         }
+    }
+}
+
+/// What somebody did to an image since the run looked at it, for which it may
+/// not be deregistered now: that alone cannot be undone.
+pub fn wanted_since(image: &Image, now: Timestamp) -> Option<&'static str> {
+    let standing = Standing::of(image);
+    match image.state {
+        _ if protected(&image.tags, now).is_some() => Some("it carries the tag `amid:keep` by now"),
+        _ if image.protection.is_some() => Some("it is protected from deregistration by now"),
+        ImageState::Disabled if standing.stage == Stage::Disabled && !standing.undone => None,
+        ImageState::Failed if standing.stage == Stage::Stale && !standing.undone => None,
+        ImageState::Disabled | ImageState::Failed => Some("its marks are gone"),
+        _ => Some("somebody enabled it"),
     }
 }
 

@@ -57,9 +57,12 @@ impl<'a> Templates<'a> {
                     entry.latest = Some(*version);
                 }
             }
-            templates
-                .versions
-                .insert((template, *version), &reference.target);
+            // Its disks' snapshots are followed by themselves.
+            if !matches!(reference.target, Target::Snapshot(_)) {
+                templates
+                    .versions
+                    .insert((template, *version), &reference.target);
+            }
         }
         templates
     }

@@ -5,6 +5,29 @@ use amid_core::retention::{
     CopiedImage, Evidence, ImageState, Permission, Reference, Source, Span, Target,
 };
 
+/// A version's disks have snapshots of their own; what the version launches is its image.
+#[test]
+fn who_launches_a_version_with_a_disk_of_its_own_keeps_its_image() {
+    let mut account = Account::new();
+    let version = version(1, true, true, 9, &account);
+    let list = Source::LaunchTemplates;
+    account.name(list, Target::Image(ami(1)), version.clone());
+    account.name(list, Target::Snapshot(disk(9)), version);
+    let template = Target::Template {
+        template: "lt-1".to_owned(),
+        version: None,
+    };
+    let group = Evidence::Group {
+        name: "web".to_owned(),
+        part: "launch template".to_owned(),
+    };
+    account.name(Source::Groups, template, group);
+    let cleaning = account.run();
+    let keeps = &cleaning.image(&ami(1)).unwrap().keeps;
+    let labels: Vec<_> = keeps.iter().map(|keep| keep.label()).collect();
+    assert_eq!(labels, ["launch_templates", "groups"]);
+}
+
 #[test]
 fn what_names_an_image_keeps_it() {
     check(&[

@@ -40,7 +40,7 @@ impl Aws {
         );
         lists.insert(Source::WarmPools, self.warm_pool_references(&groups).await);
         lists.insert(Source::Groups, groups.references);
-        lists.insert(Source::SpotFleets, self.spot_fleet_references().await);
+        lists.insert(Source::SpotFleets, self.spot_references().await);
         lists.insert(Source::Fleets, self.fleet_references().await);
         lists.insert(Source::Parameters, self.parameter_references(cache).await);
         lists.insert(Source::Volumes, self.volume_references().await);

@@ -1,8 +1,8 @@
 //! SSM parameters that hold images, what `resolve:ssm:` means, and rules of the
 //! Recycle Bin.
 //!
-//! SSM gives values ten at a time, so they are kept by name and version: a
-//! second look asks only for what changed.
+//! SSM gives values ten at a time, so they are kept with their version and the
+//! time of their last change: a second look asks only for what changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +11,7 @@ use amid_core::mentions::amis_in;
 use amid_core::model::AmiId;
 use amid_core::retention::{Evidence, Listing, Reference, Target};
 use aws_sdk_rbin::types::ResourceType;
+use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::{Parameter, ParameterStringFilter};
 
 use super::super::Aws;
@@ -19,23 +20,32 @@ use super::super::pages::Page;
 /// Parameters whose values are kept.
 const MAX_KEPT: usize = 200_000;
 
-/// The images in parameters that were read before, by name and version.
+/// The images in parameters of one account and region that were read before, by name and state.
 #[derive(Debug, Default)]
-pub struct ParameterCache(Mutex<BTreeMap<String, (i64, Vec<AmiId>)>>);
+pub struct ParameterCache(Mutex<BTreeMap<String, (State, Vec<AmiId>)>>);
+
+/// What a parameter's value cannot change without. The version alone is not enough: one that was deleted
+/// and made again begins with version 1 again.
+type State = (i64, DateTime);
 
 impl ParameterCache {
-    fn get(&self, name: &str, version: i64) -> Option<Vec<AmiId>> {
+    fn get(&self, name: &str, state: State) -> Option<Vec<AmiId>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (of, amis) = known.get(name)?;
-        (*of == version).then(|| amis.clone())
+        (*of == state).then(|| amis.clone())
     }
 
-    fn put(&self, name: &str, version: i64, amis: Vec<AmiId>) {
+    fn put(&self, name: &str, state: State, amis: Vec<AmiId>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MAX_KEPT {
-            known.insert(name.to_owned(), (version, amis));
+        if known.len() < MAX_KEPT || known.contains_key(name) {
+            known.insert(name.to_owned(), (state, amis));
         }
     }
+}
+
+/// The state of a parameter as AWS tells it of a list or of a value; none where it tells no time.
+fn state(version: i64, modified: Option<DateTime>) -> Option<State> {
+    Some((version, modified?))
 }
 
 impl Aws {
@@ -64,7 +74,7 @@ impl Aws {
                 let list = answer.parameters.unwrap_or_default();
                 let items = list
                     .into_iter()
-                    .filter_map(|one| Some((one.name?, one.version)))
+                    .filter_map(|one| Some((one.name?, one.version, one.last_modified_date)))
                     .collect();
                 Page::of(items, answer.next_token)
             })
@@ -74,8 +84,8 @@ impl Aws {
             incomplete: names.incomplete,
         };
         let mut unknown = Vec::new();
-        for (name, version) in names.items {
-            match cache.get(&name, version) {
+        for (name, version, modified) in names.items {
+            match state(version, modified).and_then(|state| cache.get(&name, state)) {
                 Some(amis) => all.items.extend(references(&name, version, amis)),
                 None => unknown.push(name),
             }
@@ -86,7 +96,9 @@ impl Aws {
                     for one in found {
                         let name = one.name.unwrap_or_default();
                         let amis = amis_in(one.value.unwrap_or_default().as_bytes());
-                        cache.put(&name, one.version, amis.clone());
+                        if let Some(state) = state(one.version, one.last_modified_date) {
+                            cache.put(&name, state, amis.clone());
+                        }
                         all.items.extend(references(&name, one.version, amis));
                     }
                 }

@@ -17,6 +17,7 @@ const LISTS: &[(&str, &str)] = &[
     ("autoscaling", "DescribeWarmPool"),
     ("ec2", "DescribeFleets"),
     ("ec2", "DescribeSpotFleetRequests"),
+    ("ec2", "DescribeSpotInstanceRequests"),
     ("ec2", "DescribeImageReferences"),
     ("ec2", "DescribeImageAttribute"),
     ("ssm", "DescribeParameters"),

@@ -19,10 +19,10 @@ use amid_core::retention::{
     Policy, Reference, References, Retention, RevertWindow, Source, Span, Target, Verdict, Waits,
 };
 
-use super::gather::{Read, inventories};
+use super::gather::{Parameters, Read, inventories};
 use super::perform::{Clock, Pace, Performed, perform};
 use super::settle::{Questions, settle};
-use crate::aws::{Aws, ParameterCache};
+use crate::aws::Aws;
 
 /// Nothing needs it.
 pub(super) const OLD: &str = "ami-00000000000000001";
@@ -95,7 +95,7 @@ impl World {
             account: OTHER.to_owned(),
             region: "us-east-1".to_owned(),
         };
-        let read = Read::all(&self.aws, here, &ParameterCache::default(), now).await;
+        let read = Read::all(&self.aws, here, &Parameters::default(), now).await;
         let empty = Source::ELSEWHERE
             .iter()
             .map(|source| (*source, Listing::complete(Vec::new())));

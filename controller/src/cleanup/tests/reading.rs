@@ -1,5 +1,7 @@
 use amid_testkit::cloud::NewGroup;
-use amid_testkit::cloud::estate::{Fleet, LoneInstance, Mixed, Refresh, TemplateVersion};
+use amid_testkit::cloud::estate::{
+    Fleet, LoneInstance, Mixed, Refresh, SpotRequest, TemplateVersion,
+};
 
 use super::*;
 
@@ -161,6 +163,18 @@ const PLANTS: &[Plant] = &[
         "spot_fleets",
     ),
     (
+        "a spot request that waits for an instance",
+        |cloud| {
+            let request = SpotRequest {
+                state: "open".to_owned(),
+                image: OLD.to_owned(),
+            };
+            let requests = &mut cloud.estate.spot_requests;
+            requests.insert("sir-1".to_owned(), request);
+        },
+        "spot_fleets",
+    ),
+    (
         "a fleet with a template",
         |cloud| {
             let id = template(cloud, "t", OLD);
@@ -284,6 +298,12 @@ async fn a_fleet_that_is_over_and_a_terminated_instance_keep_nothing() {
             .estate
             .spot_fleets
             .insert("sfr-1".to_owned(), over("cancelled"));
+        let request = SpotRequest {
+            state: "closed".to_owned(),
+            image: OLD.to_owned(),
+        };
+        let requests = &mut cloud.estate.spot_requests;
+        requests.insert("sir-1".to_owned(), request);
     });
     assert!(labels(&world.decide().await, OLD).is_empty());
 }
@@ -334,4 +354,64 @@ async fn requests_are_as_many_as_pages() {
     assert_eq!(cleaning.actions.len() as u64, about_to_go);
     expect("DescribeImageReferences", about_to_go.div_ceil(10));
     expect("DescribeImageAttribute", about_to_go);
+}
+
+/// What a parameter of a place names by what a cleaner reads that has read others before.
+async fn named_by_parameters(standin: &Standin, region: &str, known: &Parameters) -> Vec<Target> {
+    let place = Place {
+        account: ACCOUNT.to_owned(),
+        region: region.to_owned(),
+    };
+    let aws = Aws::on(&standin.endpoint());
+    let read = Read::all(&aws, place, known, Timestamp::now()).await;
+    let list = &read.references.lists[&Source::Parameters];
+    assert_eq!(list.incomplete, None);
+    list.items.iter().map(|one| one.target.clone()).collect()
+}
+
+fn with_golden(image: &str) -> Standin {
+    let mut cloud = Cloud::new();
+    let value = image.to_owned();
+    cloud.estate.parameters.insert("/golden".to_owned(), value);
+    Standin::start(From::Memory(cloud)).unwrap()
+}
+
+fn image(ami: &str) -> Vec<Target> {
+    vec![Target::Image(AmiId::parse(ami).unwrap())]
+}
+
+#[tokio::test]
+async fn a_parameter_of_one_region_says_nothing_of_another_one() {
+    let (here, there) = (with_golden(OLD), with_golden(USED));
+    let known = Parameters::default();
+    for (standin, region, ami) in [(&here, "us-east-1", OLD), (&there, "eu-west-1", USED)] {
+        let named = named_by_parameters(standin, region, &known).await;
+        assert_eq!(named, image(ami), "{region}");
+    }
+}
+
+/// The new one has the version of the old one.
+#[tokio::test]
+async fn a_parameter_that_was_deleted_and_made_again_is_read_again() {
+    let standin = with_golden(USED);
+    let known = Parameters::default();
+    let before = named_by_parameters(&standin, "us-east-1", &known).await;
+    assert_eq!(before, image(USED));
+    standin.reset_counts();
+    let again = named_by_parameters(&standin, "us-east-1", &known).await;
+    assert_eq!(again, before);
+    assert_eq!(
+        standin.counts().get("GetParameters"),
+        None,
+        "nothing changed"
+    );
+    standin
+        .change(|cloud| {
+            let value = OLD.to_owned();
+            cloud.estate.parameters.insert("/golden".to_owned(), value);
+            Ok(())
+        })
+        .unwrap();
+    let after = named_by_parameters(&standin, "us-east-1", &known).await;
+    assert_eq!(after, image(OLD));
 }

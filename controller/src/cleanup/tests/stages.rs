@@ -103,6 +103,75 @@ async fn a_roll_brings_its_image_back_before_it_begins() {
     }
 }
 
+/// Git moved while a request of a run was under way; what the roll sees of the
+/// image must be what comes of that request.
+#[tokio::test]
+async fn a_roll_that_needs_an_image_waits_for_the_request_that_disables_it() {
+    let world = World::new(|_| {});
+    let before = world.cloud().images[OLD].clone();
+    world.settle_down(2).await;
+    let cleaning = world.decide().await;
+    assert_eq!(verdict(&cleaning, OLD).action, Some(ActionKind::Disable));
+    world.standin.rules().fault(Fault {
+        service: "ec2".to_owned(),
+        action: "DisableImage".to_owned(),
+        naming: None,
+        times: Some(1),
+        kind: FaultKind::Delay(std::time::Duration::from_millis(500)),
+    });
+    world.standin.reset_counts();
+    let moved = std::sync::atomic::AtomicBool::new(false);
+    let halt = || {
+        moved
+            .load(Ordering::SeqCst)
+            .then(|| ("git_moved", "git moved on".to_owned()))
+    };
+    let (healer, clock) = (healer("amid"), world.clock());
+    let pace = healer.pace();
+    let run = perform(&world.aws, &cleaning.actions, &pace, &clock, &halt);
+    let roll = async {
+        while !world.standin.counts().contains_key("DisableImage") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        moved.store(true, Ordering::SeqCst);
+        healer.heal(&world.aws, &id(OLD), clock()).await
+    };
+    let (performed, healed) = tokio::join!(run, roll);
+    assert_eq!(performed.stopped.unwrap().0, "git_moved");
+    assert!(healed.unwrap().is_some());
+    assert_eq!(world.cloud().images[OLD], before);
+}
+
+#[tokio::test]
+async fn what_a_person_wants_back_while_a_run_looks_is_not_deregistered() {
+    let changes: [fn(&mut amid_testkit::cloud::Image); 3] = [
+        |image| image.state = "available".to_owned(),
+        |image| {
+            let tags = &mut image.details.tags;
+            tags.insert("amid:keep".to_owned(), "the audit".to_owned());
+        },
+        |image| image.details.protected = true,
+    ];
+    for change in changes {
+        let world = World::new(|_| {});
+        world.settle_down(3).await;
+        let cleaning = world.decide().await;
+        assert_eq!(verdict(&cleaning, OLD).action, Some(ActionKind::Deregister));
+        let by_hand = |cloud: &mut Cloud| {
+            change(cloud.images.get_mut(OLD).unwrap());
+            Ok(())
+        };
+        world.standin.change(by_hand).unwrap();
+        let (pace, clock) = (Pace::per_second(1e6), world.clock());
+        let performed = perform(&world.aws, &cleaning.actions, &pace, &clock, &|| None).await;
+        let error = performed.done[0].error.clone().unwrap();
+        assert!(error.contains("is not deregistered"), "{error}");
+        let cloud = world.cloud();
+        assert!(cloud.images.contains_key(OLD));
+        assert_eq!(cloud.estate.snapshots.len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn the_marks_of_another_controller_are_left_to_it() {
     let world = World::new(|_| {});

@@ -121,6 +121,7 @@ async fn the_real_tools_plan_apply_show_and_refuse() {
         None,
         "no state yet"
     );
+    assert_eq!(runner.state(&unit).await.expect("state"), []);
     let wanted = vars(r#"{"a":{"size":2}}"#, r#"{"seen":1}"#);
     let planned = runner
         .plan(&unit, &wanted, PlanOptions::default())
@@ -160,6 +161,20 @@ async fn the_real_tools_plan_apply_show_and_refuse() {
         Some(applied.outputs)
     );
 
+    let state = runner.state(&unit).await.expect("state");
+    let mut addresses: Vec<_> = state.iter().map(|one| one.address.as_str()).collect();
+    addresses.sort_unstable();
+    assert_eq!(
+        addresses,
+        [
+            "output.memory",
+            "output.releases",
+            "output.wiring",
+            "terraform_data.guard",
+            "terraform_data.release[\"a\"]"
+        ]
+    );
+
     let stale = runner.apply(&unit, again).await;
     assert!(matches!(stale, Err(RunError::StalePlan)), "{stale:?}");
     let same = runner
@@ -180,6 +195,10 @@ async fn the_real_tools_plan_apply_show_and_refuse() {
         refused.to_string().contains("A bad release is refused"),
         "{refused}"
     );
+
+    // Where terragrunt has to run `init` first, its words are no state.
+    fs::remove_dir_all(unit.cache()).expect("rmdir");
+    assert_eq!(runner.state(&unit).await.expect("state"), state);
 
     unit_file("two.tfstate");
     let healed = runner

@@ -36,6 +36,8 @@ pub struct Estate {
     pub fleets: BTreeMap<String, Fleet>,
     /// Spot fleet requests by id.
     pub spot_fleets: BTreeMap<String, Fleet>,
+    /// Spot Instance requests by id.
+    pub spot_requests: BTreeMap<String, SpotRequest>,
     /// SSM parameters by name.
     pub parameters: BTreeMap<String, String>,
     /// Rules of the Recycle Bin: id and resource type.
@@ -137,6 +139,15 @@ pub struct Fleet {
     pub templates: Vec<(String, String)>,
     /// Images that it names itself.
     pub images: Vec<String>,
+}
+
+/// A Spot Instance request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpotRequest {
+    /// `open`, `active`, `closed`, …
+    pub state: String,
+    /// The image that it launches.
+    pub image: String,
 }
 
 impl Cloud {

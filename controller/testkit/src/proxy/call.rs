@@ -72,6 +72,8 @@ impl Call {
         let action = match form.get("Action") {
             Some(action) => action.to_owned(),
             None if !target.is_empty() => target.rsplit('.').next().unwrap_or_default().to_owned(),
+            // The Recycle Bin names its one action that is asked here by its path.
+            None if service == "rbin" && path == "/list-rules" => "ListRules".to_owned(),
             None => object_action(&method, &path, query, &headers),
         };
         Ok(Call {

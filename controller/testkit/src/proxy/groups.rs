@@ -229,7 +229,8 @@ async fn bend_sizes(
         "SetDesiredCapacity" => true,
         _ => false,
     };
-    if !asks_sizes || (earlier.is_none() && !proxy.rules.refuses_any()) {
+    let refuses_any = proxy.rules.refuses_any() || proxy.lives.has_disabled();
+    if !asks_sizes || (earlier.is_none() && !refuses_any) {
         return Ok(earlier);
     }
     let current = earlier
@@ -302,7 +303,7 @@ async fn refusal(
     form: &Form,
     before: Option<&Element>,
 ) -> Result<Option<RefuseLaunches>> {
-    if !proxy.rules.refuses_any() {
+    if !proxy.rules.refuses_any() && !proxy.lives.has_disabled() {
         return Ok(None);
     }
     let template = Template::of_form(form).or_else(|| Template::of_group(before?));
@@ -310,7 +311,10 @@ async fn refusal(
         Some(template) => proxy.lookup.image(&proxy.upstream, &template).await?,
         None => String::new(),
     };
-    Ok(proxy.rules.refusal(&image))
+    Ok(proxy
+        .rules
+        .refusal(&image)
+        .or_else(|| proxy.lives.refusal(&image)))
 }
 
 /// moto forgets a group's mixed instances policy at every update that does not repeat it; AWS keeps it.

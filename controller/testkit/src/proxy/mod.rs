@@ -5,6 +5,7 @@
 //! no more than what the scenes need, and it never checks a signature.
 
 mod activities;
+mod beyond;
 mod call;
 pub(crate) mod errors;
 mod form;
@@ -39,7 +40,7 @@ use hyper::{
 };
 
 pub(crate) use form::Form;
-pub use rules::{Fault, FaultKind, ImageHealth, RefuseLaunches, Rules};
+pub use rules::{Fault, FaultKind, ImageHealth, LATER_PAGE, RefuseLaunches, Rules};
 pub(crate) use upstream::{Answer, Service, Upstream};
 pub(crate) use xml::Element;
 
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     rules: Rules,
     ledger: ledger::Ledger,
     lookup: lookup::Lookup,
+    lives: beyond::Lives,
     /// Requests that change groups take turns.
     turn: tokio::sync::Mutex<()>,
     seen: Mutex<VecDeque<Seen>>,
@@ -96,6 +98,7 @@ impl Proxy {
             rules: Rules::default(),
             ledger: ledger::Ledger::default(),
             lookup: lookup::Lookup::default(),
+            lives: beyond::Lives::default(),
             turn: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
             repeated: AtomicU64::default(),
@@ -213,10 +216,14 @@ impl Inner {
     }
 
     /// Asks moto, bending the request or its answer where a rule is about it.
-    async fn carry_out(&self, call: Call) -> Result<Response<Body>> {
+    async fn carry_out(&self, mut call: Call) -> Result<Response<Body>> {
         if groups::is_write(&call) {
             return groups::write(self, call).await;
         }
+        if beyond::is_played(&call) {
+            return beyond::play(self, &call).await;
+        }
+        let listing = beyond::whole(&mut call);
         let answer = self.upstream.forward(&call).await?;
         let answer = match (call.service.as_str(), call.action.as_str()) {
             _ if answer.status != StatusCode::OK => answer,
@@ -229,6 +236,12 @@ impl Inner {
             }
             ("ec2", "DescribeInstances") => targets::show_instances(self, answer)?,
             ("ec2", "DescribeImages") => images::show(self, answer)?,
+            _ => answer,
+        };
+        let answer = match listing {
+            Some(listing) if answer.status == StatusCode::OK => {
+                beyond::show(self, &listing, &call, answer)?
+            }
             _ => answer,
         };
         let is_head = call.method == hyper::Method::HEAD;

@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 use super::call::Call;
 
+/// What the token of a page after the first begins with: a [`Fault`] that names it meets no first page.
+pub const LATER_PAGE: &str = "after-";
+
 /// How the proxy bends moto's answers; cheap to clone, all clones share one set of rules.
 #[derive(Debug, Clone, Default)]
 pub struct Rules(Arc<Shared>);
@@ -32,6 +35,7 @@ struct Told {
     instances: HashMap<String, ImageHealth>,
     refusals: Vec<RefuseLaunches>,
     linger: Duration,
+    page: Option<u32>,
     faults: Vec<Fault>,
 }
 
@@ -133,6 +137,12 @@ impl Rules {
         self.told().linger = time;
     }
 
+    /// EC2's listings come in pages of at most so many, however many a request asks for; AWS reserves that
+    /// right, too. The token of every page but the first begins with [`LATER_PAGE`].
+    pub fn largest_page(&self, items: u32) {
+        self.told().page = Some(items);
+    }
+
     /// Adds a fault; of several that match a request, the one added first is played.
     pub fn fault(&self, fault: Fault) {
         self.told().faults.push(fault);
@@ -185,6 +195,11 @@ impl Rules {
     /// Whether any launch at all is refused.
     pub(super) fn refuses_any(&self) -> bool {
         !self.told().refusals.is_empty()
+    }
+
+    /// How many items a page of EC2 has at most.
+    pub(super) fn page(&self) -> Option<u32> {
+        self.told().page
     }
 
     /// How long instances linger.

@@ -17,6 +17,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
+use serde_json::Value;
+
 use super::{call::Call, form::Form, xml::Element};
 
 /// A DescribeInstanceTypes of everything is some 10 MB.
@@ -78,21 +80,28 @@ impl Upstream {
             .with_context(|| format!("Failed to ask moto for {action}"))
     }
 
+    /// Asks one action of the Systems Manager, which speaks JSON; any answer but 200 is an error.
+    pub(crate) async fn ask_ssm(&self, action: &str, fields: &Value) -> Result<Value> {
+        let mut headers = signed("ssm", "application/x-amz-json-1.1")?;
+        let target = format!("AmazonSSM.{action}");
+        headers.insert(
+            "x-amz-target",
+            HeaderValue::from_str(&target).context("Failed to write a header")?,
+        );
+        let body = Bytes::from(fields.to_string());
+        let answer = self.send(Method::POST, "/", headers, body).await?;
+        if answer.status != StatusCode::OK {
+            let text = String::from_utf8_lossy(&answer.body);
+            let start: String = text.chars().take(500).collect();
+            bail!("moto answered {} to {action}: {start}", answer.status);
+        }
+        serde_json::from_slice(&answer.body)
+            .with_context(|| format!("Failed to understand moto's {action}"))
+    }
+
     /// Asks with a form that has its action and version already.
     pub(crate) async fn ask_form(&self, service: Service, form: &Form) -> Result<Element> {
-        let scope = service.scope();
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{scope}/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            AUTHORIZATION,
-            HeaderValue::from_str(&authorization).context("Failed to write a header")?,
-        );
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
+        let headers = signed(service.scope(), "application/x-www-form-urlencoded")?;
         let answer = self
             .send(Method::POST, "/", headers, Bytes::from(form.encode()))
             .await?;
@@ -137,6 +146,20 @@ impl Upstream {
             body,
         })
     }
+}
+
+/// The headers of a request to a service; nobody checks the signature.
+fn signed(scope: &str, content: &'static str) -> Result<HeaderMap> {
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{scope}/aws4_request, SignedHeaders=host, Signature=0"
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        AUTHORIZATION,
+        HeaderValue::from_str(&authorization).context("Failed to write a header")?,
+    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content));
+    Ok(headers)
 }
 
 /// A service with AWS's query protocol.

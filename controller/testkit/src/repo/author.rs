@@ -167,6 +167,11 @@ impl Author {
         self.push_refspec(&format!("{BRANCH_REF}:{BRANCH_REF}"))
     }
 
+    /// Pushes `main` of the clone as another branch or tag, as in `refs/heads/feature`.
+    pub fn push_as(&self, reference: &str) -> Result<()> {
+        self.push_refspec(&format!("+{BRANCH_REF}:{reference}"))
+    }
+
     /// Pushes `main`, whatever the repository has.
     pub fn force_push(&self) -> Result<()> {
         self.push_refspec(&format!("+{BRANCH_REF}:{BRANCH_REF}"))

@@ -12,6 +12,7 @@ mod bad_image;
 mod bump;
 mod by_hand;
 mod canary;
+mod cleaned;
 mod drift;
 mod first;
 mod force_push;
@@ -81,11 +82,13 @@ pub enum Scene {
     Suspended,
     /// 18: another machine for amid itself.
     Replaced,
+    /// 19: a revert to an image that clean-up has disabled.
+    Cleaned,
 }
 
 impl Scene {
     /// All of them, in their order.
-    pub const ALL: [Scene; 19] = [
+    pub const ALL: [Scene; 20] = [
         Scene::First,
         Scene::Bump,
         Scene::BumpBroken,
@@ -105,6 +108,7 @@ impl Scene {
         Scene::Approval,
         Scene::Suspended,
         Scene::Replaced,
+        Scene::Cleaned,
     ];
 
     /// Those that `make demo` plays, on one app.
@@ -166,6 +170,11 @@ impl Scene {
                 "replaced",
                 "amid's own machine is replaced in the middle of an apply",
             ),
+            Scene::Cleaned => (
+                "19",
+                "cleaned",
+                "A revert to an image that clean-up has disabled",
+            ),
         }
     }
 
@@ -220,6 +229,7 @@ impl Scene {
             Scene::Approval => approval::play(stage).await,
             Scene::Suspended => suspended::play(stage).await,
             Scene::Replaced => replaced::play(stage).await,
+            Scene::Cleaned => cleaned::play(stage).await,
         }
     }
 }

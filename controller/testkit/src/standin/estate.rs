@@ -172,6 +172,26 @@ pub(super) fn fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
     Ok(listing("DescribeFleets", "fleetSet", page))
 }
 
+pub(super) fn spot_requests(cloud: &Cloud, form: &Form) -> Result<Element> {
+    let all: Vec<_> = cloud.estate.spot_requests.iter().collect();
+    let page = page(&all, form, "MaxResults", 1_000, |(id, request)| {
+        let launch = vec![Element::leaf("imageId", &*request.image)];
+        Element::node(
+            "item",
+            vec![
+                Element::leaf("spotInstanceRequestId", &***id),
+                Element::leaf("state", &*request.state),
+                Element::node("launchSpecification", launch),
+            ],
+        )
+    })?;
+    Ok(listing(
+        "DescribeSpotInstanceRequests",
+        "spotInstanceRequestSet",
+        page,
+    ))
+}
+
 pub(super) fn spot_fleets(cloud: &Cloud, form: &Form) -> Result<Element> {
     let all: Vec<_> = cloud.estate.spot_fleets.iter().collect();
     let page = page(&all, form, "MaxResults", 1_000, |(id, fleet)| {
@@ -327,7 +347,8 @@ pub(super) fn parameters(cloud: &Cloud, action: &str, body: &Bytes) -> Result<Va
             .into_iter()
             .map(|asked| {
                 let name = plain(asked);
-                let mut one = json!({"Name": name, "Type": "String", "Value": known.get(&name), "Version": 1});
+                let mut one = json!({"Name": name, "Type": "String", "Value": known.get(&name), "Version": 1,
+                                     "LastModifiedDate": modified(known.get(&name))});
                 if let Some(selector) = asked.strip_prefix(&*name).filter(|s| !s.is_empty()) {
                     one["Selector"] = json!(selector);
                 }
@@ -342,11 +363,12 @@ pub(super) fn parameters(cloud: &Cloud, action: &str, body: &Bytes) -> Result<Va
         .unwrap_or(0);
     let size = asked["MaxResults"].as_u64().unwrap_or(10).clamp(1, 50) as usize;
     let all: Vec<Value> = known
-        .keys()
+        .iter()
         .skip(start)
         .take(size)
-        .map(|name| {
+        .map(|(name, value)| {
             json!({"Name": name, "Type": "String", "DataType": "text", "Version": 1,
+                   "LastModifiedDate": modified(Some(value)),
                    "ARN": format!("arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{name}")})
         })
         .collect();
@@ -355,6 +377,15 @@ pub(super) fn parameters(cloud: &Cloud, action: &str, body: &Bytes) -> Result<Va
         answer["NextToken"] = json!((start + size).to_string());
     }
     Ok(answer)
+}
+
+/// When a parameter was changed last: another value came at another time, by which it is told from what it
+/// was before though the version is the same.
+fn modified(value: Option<&String>) -> u64 {
+    let bytes = value.into_iter().flat_map(|value| value.bytes());
+    bytes.fold(1_700_000_000, |at, byte| {
+        (at * 31 + u64::from(byte)) % 1_000_000_000 + 1_000_000_000
+    })
 }
 
 /// `ListRules` of the Recycle Bin, in JSON.

@@ -122,6 +122,23 @@ impl Standin {
     }
 }
 
+/// Answers one request from a cloud as the stand-in would, and says what the cloud is afterwards.
+///
+/// For a server that has its own data and wants the stand-in's words; no fault is played.
+pub(crate) fn play(cloud: Cloud, call: &Call) -> (Response<Body>, Cloud) {
+    let inner = Inner {
+        store: Store::Memory(Mutex::new(cloud)),
+        counts: Mutex::default(),
+        rules: Rules::default(),
+    };
+    let answered = inner.document(call, false);
+    let cloud = match inner.store {
+        Store::Memory(cloud) => cloud.into_inner().unwrap_or_else(PoisonError::into_inner),
+        Store::File(_) => Cloud::default(),
+    };
+    (answered, cloud)
+}
+
 impl Store {
     fn read<T>(&self, look: impl FnOnce(&Cloud) -> Result<T>) -> Result<T> {
         match self {
@@ -156,7 +173,7 @@ impl Inner {
         };
         {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry(action(&call)).or_default() += 1;
+            *counts.entry(call.action.clone()).or_default() += 1;
         }
         let fault = self.rules.take_fault(&call);
         match fault {
@@ -276,6 +293,9 @@ impl Inner {
             "DescribeInstanceRefreshes" => store.read(|cloud| estate::refreshes(cloud, form))?,
             "DescribeWarmPool" => store.read(|cloud| estate::warm_pool(cloud, form))?,
             "DescribeFleets" => store.read(|cloud| estate::fleets(cloud, form))?,
+            "DescribeSpotInstanceRequests" => {
+                store.read(|cloud| estate::spot_requests(cloud, form))?
+            }
             "DescribeSpotFleetRequests" => store.read(|cloud| estate::spot_fleets(cloud, form))?,
             "DescribeImageReferences" => store.read(|cloud| estate::references(cloud, form))?,
             _ => return Ok(None),
@@ -296,14 +316,6 @@ impl Inner {
             &format!("{}Response", call.action),
             vec![Element::leaf("return", "true")],
         ))
-    }
-}
-
-/// The name to count a request by; services without actions have their paths.
-fn action(call: &Call) -> String {
-    match call.service.as_str() {
-        "rbin" => "ListRules".to_owned(),
-        _ => call.action.clone(),
     }
 }
 

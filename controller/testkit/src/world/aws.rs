@@ -70,6 +70,22 @@ pub struct Instance {
     pub target: String,
 }
 
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// `available`, `disabled`, …
+    pub state: String,
+    /// The keys of its tags.
+    pub tags: BTreeSet<String>,
+}
+
+impl Image {
+    /// Whether clean-up has left a mark on it.
+    pub fn is_marked(&self) -> bool {
+        self.tags.iter().any(|key| key.starts_with("amid:"))
+    }
+}
+
 impl Observation {
     /// How many instances serve: in service in their group and healthy in the load balancer.
     pub fn serving(&self) -> usize {
@@ -434,6 +450,34 @@ impl Aws {
             .await
             .context("Failed to put an instance into a group")?;
         Ok(id)
+    }
+
+    /// An image, also one that is disabled; none where there is no such image.
+    pub async fn image(&self, ami: &str) -> Result<Option<Image>> {
+        let filter = ec2::types::Filter::builder()
+            .name("image-id")
+            .values(ami)
+            .build();
+        let answer = self
+            .ec2
+            .describe_images()
+            .filters(filter)
+            .include_disabled(true)
+            .send()
+            .await
+            .context("Failed to look at an image")?;
+        let image = answer.images().first().map(|one| Image {
+            state: one
+                .state()
+                .map(|state| state.as_str().to_owned())
+                .unwrap_or_default(),
+            tags: one
+                .tags()
+                .iter()
+                .filter_map(|tag| tag.key().map(str::to_owned))
+                .collect(),
+        });
+        Ok(image)
     }
 
     /// The states of an image: `available`, `pending`, …; none where there is no such image.

@@ -184,6 +184,15 @@ impl<'w> Stage<'w> {
         self.folder.join("state")
     }
 
+    /// Gives `amid`'s configuration a further section; its next start reads it.
+    pub fn configure(&self, section: &str, value: &Value) -> Result<()> {
+        let bytes = fs::read(&self.setup.config).context("Failed to read amid.json")?;
+        let mut config: Value =
+            serde_json::from_slice(&bytes).context("Failed to understand amid.json")?;
+        config[section] = value.clone();
+        fs::write(&self.setup.config, text(&config)).context("Failed to write amid.json")
+    }
+
     /// Runs another `amid` from now on, with this in its environment.
     pub fn use_binary(&mut self, binary: &Path, name: &'static str, value: &str) {
         self.setup.binary = binary.to_owned();
