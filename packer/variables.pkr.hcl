@@ -89,6 +89,16 @@ variable "kms_key_id" {
 
 # --- From packer/build.sh ---
 
+variable "kind" {
+  description = "Which image."
+  type        = string
+
+  validation {
+    condition     = contains(["base", "app", "mongodb", "controller"], var.kind)
+    error_message = "The `kind` is `base`, `app`, `mongodb` or `controller`."
+  }
+}
+
 variable "stage" {
   description = "Folder made by packer/stage.sh: all that is brought into the image."
   type        = string
