@@ -6,6 +6,7 @@
 #   VERSION   version of what the image holds; for app and controller the program's
 #             own when not given, for the others the day
 #   BUILD     name of the build; time and a random part when not given
+#   OUTPUT    another folder than packer/output
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -31,7 +32,7 @@ version=${version:-$(date -u +%Y.%m.%d)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$here/stage.sh" "$kind" "$work/stage"
-output=$here/output/$kind
+output=${OUTPUT:-$here/output}/$kind
 rm -rf "$output"
 mkdir -p "$output"
 

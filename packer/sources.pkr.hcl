@@ -22,7 +22,9 @@ locals {
 }
 
 source "amazon-chroot" "image" {
-  region           = var.region
+  region              = var.region
+  custom_endpoint_ec2 = var.ec2_endpoint
+
   ami_regions      = var.copy_to_regions
   ami_architecture = var.architecture
   ena_support      = true
@@ -45,7 +47,9 @@ source "amazon-chroot" "image" {
 }
 
 source "amazon-ebs" "image" {
-  region        = var.region
+  region              = var.region
+  custom_endpoint_ec2 = var.ec2_endpoint
+
   ami_regions   = var.copy_to_regions
   instance_type = var.instance_type
   subnet_id     = var.subnet_id

@@ -40,9 +40,11 @@ source "$root/scripts/boot-member.sh"
 source "$root/scripts/boot-controller.sh"
 # shellcheck source=scripts/seal-image.sh
 source "$root/scripts/seal-image.sh"
+# shellcheck source=scripts/build-image.sh
+source "$root/scripts/build-image.sh"
 # shellcheck source=scripts/image-faults.sh
 source "$root/scripts/image-faults.sh"
-trap 'halt_guest; release_volume; stop_api; remove_chroots' EXIT
+trap 'halt_guest; stop_ec2; release_volume; stop_api; remove_chroots' EXIT
 chroot_needs
 boot_needs
 write_cached_apt
@@ -103,6 +105,7 @@ check_templates() {
   check "an image without a pinned base is refused" refuses templates app
   check "a base that is no id is refused" refuses templates base debian_ami=debian-12
   check "a kind that is none is refused" refuses templates dump "base_ami=$base_ami"
+  check "a volume with its partition's number is refused" refuses templates app "base_ami=$base_ami" nvme_device=/dev/nvme1n1p1
   check "a builder that is none is refused" refuses templates base builder=docker "debian_ami=$base_ami"
   check "no template searches for its base" refuses grep -rnE 'most_recent|source_ami_filter' packer --include='*.hcl'
 }
@@ -215,6 +218,7 @@ new_chroot base >/dev/null
 for kind in base app mongodb controller; do check_kind "$kind"; done
 start_api
 check_seal
+check_build "$chroots/base"
 check_boot_app "$chroots/app"
 check_boot_member "$chroots/mongodb"
 check_boot_controller "$chroots/controller"
