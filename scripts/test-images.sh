@@ -2,9 +2,10 @@
 # Images, as far as they can be tried without AWS: the templates against packer
 # and its real plugin; the provisioning scripts of every kind really run in a
 # Debian of their own, twice; the image suites with the real goss, green on the
-# result and red for planted mistakes; what a machine does when it boots. The
-# packages of MongoDB are not in any registry: a stand-in takes their place, and
-# all around it is real (packer/tests/mongodb).
+# result and red for planted mistakes; a build by packer itself, and the steps of
+# CI around it; what a machine does when it boots. The packages of MongoDB are not
+# in any registry: a stand-in takes their place, and all around it is real
+# (packer/tests/mongodb).
 #
 #   test-images.sh          everything, as root
 #   test-images.sh tools    builds packer and its plugin, prints how to use them
@@ -42,9 +43,11 @@ source "$root/scripts/boot-controller.sh"
 source "$root/scripts/seal-image.sh"
 # shellcheck source=scripts/build-image.sh
 source "$root/scripts/build-image.sh"
+# shellcheck source=scripts/ci-steps.sh
+source "$root/scripts/ci-steps.sh"
 # shellcheck source=scripts/image-faults.sh
 source "$root/scripts/image-faults.sh"
-trap 'halt_guest; stop_ec2; release_volume; stop_api; remove_chroots' EXIT
+trap 'halt_guest; stop_forge; stop_ec2; release_volume; stop_api; remove_chroots' EXIT
 chroot_needs
 boot_needs
 write_cached_apt
@@ -219,6 +222,9 @@ for kind in base app mongodb controller; do check_kind "$kind"; done
 start_api
 check_seal
 check_build "$chroots/base"
+check_ci
+stop_ec2
+release_volume
 check_boot_app "$chroots/app"
 check_boot_member "$chroots/mongodb"
 check_boot_controller "$chroots/controller"

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """ec2.py INSTANCE PORT MOTO: EC2 as packer's plugin wants it, with the metadata of one machine and the API at one address.
 
-What is asked of the API goes to moto, at the port MOTO. Two things that moto has otherwise than AWS are set right
-on the way: images are backed by EBS, and a volume is detached without the name of the machine that holds it.
+What is asked of the API goes to moto, at the port MOTO. What moto has otherwise than AWS is set right on the way:
+images are backed by EBS and have an architecture, and a volume is detached without the name of the machine that
+holds it.
 """
 
 import http.server
 import json
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -41,6 +43,9 @@ def handler(instance, moto):
                 with error:
                     status, text = error.code, error.read()
             text = text.replace(b"<rootDeviceType>standard<", b"<rootDeviceType>ebs<")
+            if b"Action=DescribeImages" in body:
+                text = re.sub(rb"<architecture>[^<]*</architecture>", b"", text)
+                text = text.replace(b"</imageId>", b"</imageId><architecture>x86_64</architecture>")
             self.reply(status, text, {"Content-Type": "text/xml"})
 
         def reply(self, status, body, headers=None):
