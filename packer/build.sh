@@ -3,9 +3,10 @@
 # packer/output/KIND/. What it needs from the environment: see stage.sh; AWS
 # credentials; for builder chroot, to be root on an EC2 instance.
 #
-#   VERSION   version of what the image holds; for app the program's own when not
-#             given, for the others the day
+#   VERSION   version of what the image holds; for app and controller the program's
+#             own when not given, for the others the day
 #   BUILD     name of the build; time and a random part when not given
+#   OUTPUT    another folder than packer/output
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -22,12 +23,16 @@ version=${VERSION:-}
 if [[ -z $version && $kind == app && -x ${TODO:-} ]]; then
   version="$("$TODO" --version | awk '{ print $2 }')+${commit:0:7}"
 fi
+# The suites compare it with the program's own.
+if [[ -z $version && $kind == controller && -f ${AMID_DEB:-} ]]; then
+  version="$(dpkg-deb --field "$AMID_DEB" Version)+${commit:0:7}"
+fi
 version=${version:-$(date -u +%Y.%m.%d)}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$here/stage.sh" "$kind" "$work/stage"
-output=$here/output/$kind
+output=${OUTPUT:-$here/output}/$kind
 rm -rf "$output"
 mkdir -p "$output"
 
@@ -35,7 +40,7 @@ packer=${PACKER:-packer}
 command -v "$packer" >/dev/null || die "No packer on PATH; scripts/test-images.sh tools builds the pinned one, or set PACKER"
 "$packer" init "$here" >&2
 cd "$here"
-"$packer" build -color=false -only="$kind.*" \
+"$packer" build -color=false -var "kind=$kind" \
   -var "stage=$work/stage" -var "output=$output" \
   -var "commit=$commit" -var "build=$build" -var "release_version=$version" \
   "$@" .

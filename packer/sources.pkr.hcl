@@ -15,28 +15,16 @@ locals {
   # Characters of a name in AWS are fewer than those of a build.
   name_suffix = replace(var.build, "/[^A-Za-z0-9.-]/", "-")
 
-  # AWS records none of this for an image that was built in a chroot: it is
-  # registered from a snapshot. amid's clean-up reads it, and so do people.
-  tags = {
-    "amid:commit"  = var.commit
-    "amid:build"   = var.build
-    "amid:version" = var.release_version
-  }
-
   # In a chroot packer is root already, and there may be no sudo.
   as_root = var.builder == "chroot" ? "" : "sudo"
 
   run = "cd /tmp && ${local.as_root} env {{ .Vars }} bash /tmp/amid-image/provision/run.sh"
-
-  environment = [
-    "AMID_COMMIT=${var.commit}",
-    "AMID_BUILD=${var.build}",
-    "AMID_VERSION=${var.release_version}",
-  ]
 }
 
 source "amazon-chroot" "image" {
-  region           = var.region
+  region              = var.region
+  custom_endpoint_ec2 = var.ec2_endpoint
+
   ami_regions      = var.copy_to_regions
   ami_architecture = var.architecture
   ena_support      = true
@@ -59,7 +47,9 @@ source "amazon-chroot" "image" {
 }
 
 source "amazon-ebs" "image" {
-  region        = var.region
+  region              = var.region
+  custom_endpoint_ec2 = var.ec2_endpoint
+
   ami_regions   = var.copy_to_regions
   instance_type = var.instance_type
   subnet_id     = var.subnet_id

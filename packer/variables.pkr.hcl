@@ -7,6 +7,12 @@ variable "region" {
   default     = "us-east-1"
 }
 
+variable "ec2_endpoint" {
+  description = "An emulator in place of EC2, for tests; it answers for the metadata of the build instance, too. Null: AWS itself."
+  type        = string
+  default     = null
+}
+
 variable "copy_to_regions" {
   description = "Further regions that each image is copied to."
   type        = list(string)
@@ -58,9 +64,14 @@ variable "base_ami" {
 }
 
 variable "nvme_device" {
-  description = "chroot: where the volume's first partition appears on an instance with NVMe, which is every current one. Empty for older ones."
+  description = "chroot: where the volume's partitions appear on an instance with NVMe, which is every current one, without their number: packer puts the 1 behind it. Empty for older ones."
   type        = string
-  default     = "/dev/nvme1n1p1"
+  default     = "/dev/nvme1n1p"
+
+  validation {
+    condition     = !can(regex("p[0-9]+$", var.nvme_device))
+    error_message = "The `nvme_device` ends before the partition's number, such as `/dev/nvme1n1p`: packer puts the 1 behind it."
+  }
 }
 
 variable "device" {
@@ -88,6 +99,16 @@ variable "kms_key_id" {
 }
 
 # --- From packer/build.sh ---
+
+variable "kind" {
+  description = "Which image."
+  type        = string
+
+  validation {
+    condition     = contains(["base", "app", "mongodb", "controller"], var.kind)
+    error_message = "The `kind` is `base`, `app`, `mongodb` or `controller`."
+  }
+}
 
 variable "stage" {
   description = "Folder made by packer/stage.sh: all that is brought into the image."

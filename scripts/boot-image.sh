@@ -78,9 +78,9 @@ furnish() {
   drop_in "$folder" amid-swap.service "[Unit]" ConditionVirtualization= "[Service]" ExecStart= ExecStart=/bin/true ExecStop=
 }
 
-# boot FOLDER: starts the machine and waits until systemd has had its say.
+# boot FOLDER [OPTION…]: starts the machine and waits until systemd has had its say.
 boot() {
-  systemd-nspawn --quiet --directory="$1" --network-namespace-path="/run/netns/$netns" --register=no --keep-unit \
+  systemd-nspawn "${@:2}" --quiet --directory="$1" --network-namespace-path="/run/netns/$netns" --register=no --keep-unit \
     --machine=amid-test --resolv-conf=off --timezone=off --console=read-only --boot </dev/null >"$chroots/console.log" 2>&1 &
   guest=$!
   until_true 90 booted || {
@@ -107,16 +107,16 @@ stop_api() {
   api='' netns=''
 }
 
-# user_data ENVIRONMENT SECRETS: prints what terraform/modules/releases gives to a
-# machine whose manifest says this.
+# user_data ENVIRONMENT SECRETS [APP]: prints what terraform/modules/releases gives
+# to a machine whose manifest says this.
 user_data() {
   python3 - "$@" <<'END'
 import base64
 import json
 import sys
 
-env, secrets = sys.argv[1:]
-release = {"app": "demo/todo", "release": "0123456789", "ami": "ami-0f3a9c2b7d1e48a60", "revision": 0}
+env, secrets, app = (*sys.argv[1:], "demo/todo")[:3]
+release = {"app": app, "release": "0123456789", "ami": "ami-0f3a9c2b7d1e48a60", "revision": 0}
 
 
 def file(path, permissions, text):
@@ -147,10 +147,12 @@ app_environment() {
 }
 app_says() { grep -F -- "$1" <(in_guest curl -s --max-time 5 http://127.0.0.1:8080/readyz); }
 environment_has() { grep -E -- "$1" <(app_environment); }
+# owned PLACE "MODE USER"
+owned() { [[ $(in_guest stat -c '%a %U' "$1") == "$2" ]]; }
 unit_is() { [[ $(in_guest systemctl is-active "$1") == "$2" ]]; }
 
-# check_boot FOLDER: an image of the sample app, from power-on to a bad secret.
-check_boot() {
+# check_boot_app FOLDER: an image of the sample app, from power-on to a bad secret.
+check_boot_app() {
   local folder=$1
   api ssm put_parameter '{"Name": "/demo/todo/db_url", "Value": "memory:", "Type": "SecureString"}' >/dev/null
   user_data $'TODO_DRAIN_TIME="1s"\n' '{"TODO_DATABASE_URL": "ssm:/demo/todo/db_url:1"}' >"$chroots/user-data"

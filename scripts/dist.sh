@@ -23,13 +23,26 @@ trap 'rm -rf "$work"' EXIT
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
+# What the git library brings along is linked in; see nearly_static. OpenSSL's
+# place has to be named: found by itself in a folder of the system, it is linked
+# as a library whatever OPENSSL_STATIC says.
+build_static() {
+  local libraries headers
+  libraries=$(pkg-config --variable=libdir openssl 2>/dev/null) || true
+  headers=$(pkg-config --variable=includedir openssl 2>/dev/null) || true
+  [[ -f $libraries/libcrypto.a ]] || die "OpenSSL's static libraries are missing; on Debian: apt-get install libssl-dev pkg-config"
+  say "building for release"
+  # In a folder of its own: these variables change what most crates are made from,
+  # and every other build would undo this one, and be undone by it.
+  OPENSSL_STATIC=1 OPENSSL_LIB_DIR=$libraries OPENSSL_INCLUDE_DIR=$headers LIBZ_SYS_STATIC=1 \
+    cargo build --release --workspace --bins --quiet --target-dir "$CARGO_TARGET_DIR/static"
+}
+
 programs() {
   local from=${AMID_BIN_DIR:-} name
   if [[ -z $from ]]; then
-    say "building for release"
-    # What the git library brings along is linked in; see nearly_static.
-    OPENSSL_STATIC=1 LIBZ_SYS_STATIC=1 cargo build --release --workspace --bins --quiet
-    from=$CARGO_TARGET_DIR/release
+    build_static
+    from=$CARGO_TARGET_DIR/static/release
   fi
   mkdir -p "$work/root/usr/bin"
   for name in amid todo; do

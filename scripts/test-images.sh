@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Images, as far as they can be tried without AWS: the templates against packer
-# and its real plugin; the provisioning scripts really run in a Debian of their
-# own, twice; the image suites with the real goss, green on the result and red
-# for planted mistakes; what a machine does at boot with its secrets.
+# and its real plugin; the provisioning scripts of every kind really run in a
+# Debian of their own, twice; the image suites with the real goss, green on the
+# result and red for planted mistakes; a build by packer itself, and the steps of
+# CI around it; what a machine does when it boots. The packages of MongoDB are not
+# in any registry: a stand-in takes their place, and all around it is real
+# (packer/tests/mongodb).
 #
 #   test-images.sh          everything, as root
 #   test-images.sh tools    builds packer and its plugin, prints how to use them
@@ -30,23 +33,53 @@ fi
 source "$root/scripts/chroot.sh"
 # shellcheck source=scripts/boot-image.sh
 source "$root/scripts/boot-image.sh"
+# shellcheck source=scripts/boot-ec2.sh
+source "$root/scripts/boot-ec2.sh"
+# shellcheck source=scripts/boot-member.sh
+source "$root/scripts/boot-member.sh"
+# shellcheck source=scripts/boot-controller.sh
+source "$root/scripts/boot-controller.sh"
 # shellcheck source=scripts/seal-image.sh
 source "$root/scripts/seal-image.sh"
+# shellcheck source=scripts/build-image.sh
+source "$root/scripts/build-image.sh"
+# shellcheck source=scripts/ci-steps.sh
+source "$root/scripts/ci-steps.sh"
 # shellcheck source=scripts/image-faults.sh
 source "$root/scripts/image-faults.sh"
-trap 'halt_guest; stop_api; remove_chroots' EXIT
+trap 'halt_guest; stop_forge; stop_ec2; release_volume; stop_api; remove_chroots' EXIT
 chroot_needs
 boot_needs
 write_cached_apt
 commit=$(git rev-parse HEAD)
 base_ami="ami-0123456789abcdef0"
 
-todo=${TODO:-}
-if [[ -z $todo ]]; then
+bins=${AMID_BIN_DIR:-}
+if [[ -z $bins ]]; then
   cargo build --workspace --bins --quiet
-  todo=$CARGO_TARGET_DIR/debug/todo
+  bins=$CARGO_TARGET_DIR/debug
 fi
-stage() { GOSS=$goss TODO=$todo packer/stage.sh "$@"; }
+todo=$bins/todo
+amid_deb=
+
+# What each kind is made from. Of amid its package, as make dist packs it.
+stage() {
+  case $1 in
+    controller) GOSS=$goss AMID_DEB=$amid_deb TERRAGRUNT=$(command -v terragrunt) TERRAFORM=$(find_terraform) packer/stage.sh "$@" ;;
+    mongodb) GOSS=$goss PACKAGES_DIR=$chroots/mongodb-packages packer/stage.sh "$@" ;;
+    *) GOSS=$goss TODO=$todo packer/stage.sh "$@" ;;
+  esac
+}
+
+pack_vendors() {
+  mkdir -p "$chroots/mongodb-packages" "$chroots/amid/root/usr/bin" "$chroots/amid/root/usr/share"
+  packer/tests/mongodb/package.sh "$chroots/mongodb-packages"
+  install -m 0755 "$bins/amid" "$chroots/amid/root/usr/bin/amid"
+  strip --strip-all "$chroots/amid/root/usr/bin/amid"
+  SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) COMPRESSION=none packaging/deb/build.sh "$chroots/amid/root" \
+    "$("$bins/amid" --version | awk '{ print $2 }')" "$chroots/amid"
+  amid_deb=$(compgen -G "$chroots/amid/*.deb")
+}
 
 # --- Templates ---
 
@@ -54,7 +87,7 @@ stage() { GOSS=$goss TODO=$todo packer/stage.sh "$@"; }
 templates() {
   local arguments=() pair
   for pair in "${@:2}"; do arguments+=(-var "$pair"); done
-  "$packer" validate -only="$1.*" -var "stage=$chroots/stage-app" -var "output=$chroots/output" \
+  "$packer" validate -var "kind=$1" -var "stage=$chroots/stage-app" -var "output=$chroots/output" \
     -var "commit=$commit" -var build=test -var release_version=0.1.0 "${arguments[@]}" packer
 }
 refuses() { ! "$@"; }
@@ -74,6 +107,8 @@ check_templates() {
   done
   check "an image without a pinned base is refused" refuses templates app
   check "a base that is no id is refused" refuses templates base debian_ami=debian-12
+  check "a kind that is none is refused" refuses templates dump "base_ami=$base_ami"
+  check "a volume with its partition's number is refused" refuses templates app "base_ami=$base_ami" nvme_device=/dev/nvme1n1p1
   check "a builder that is none is refused" refuses templates base builder=docker "debian_ami=$base_ami"
   check "no template searches for its base" refuses grep -rnE 'most_recent|source_ami_filter' packer --include='*.hcl'
 }
@@ -162,21 +197,36 @@ fault() {
   in_chroot "$folder" bash -c "$undo" || die "could not be undone: $name"
 }
 
+# An image on a copy of the base: provisioned, its suite tried, left as `folder`.
+check_kind() {
+  local kind=$1 version=$version
+  folder=$chroots/$kind
+  [[ $kind != controller ]] || version="$("$bins/amid" --version | awk '{ print $2 }')+${commit:0:7}"
+  [[ $kind == base ]] || cp -a --one-file-system "$chroots/base" "$folder"
+  mount_chroot "$folder"
+  check_provisioning "$folder" "$kind"
+  if [[ $kind != base ]]; then
+    "plant_faults_$kind"
+    check "$kind: with all mistakes undone the suite is green" suite
+  fi
+  check "$kind: the boot suite can be read" in_chroot "$folder" goss --gossfile /usr/share/amid/goss/boot.yaml render
+  unmount_chroot "$folder"
+}
+
 version="$("$todo" --version | awk '{ print $2 }')+${commit:0:7}"
 check_templates
 check_scripts
-folder=$(new_chroot image)
-mount_chroot "$folder"
-check_provisioning "$folder" base
-check_provisioning "$folder" app
-plant_faults
-check "with all mistakes undone the suite is green" suite
-for kind in base app; do
-  check "$kind: the boot suite can be read" in_chroot "$folder" goss --gossfile "/usr/share/amid/goss/$kind/boot.yaml" render
-done
-unmount_chroot "$folder"
+pack_vendors
+new_chroot base >/dev/null
+for kind in base app mongodb controller; do check_kind "$kind"; done
 start_api
 check_seal
-check_boot "$folder"
+check_build "$chroots/base"
+check_ci
+stop_ec2
+release_volume
+check_boot_app "$chroots/app"
+check_boot_member "$chroots/mongodb"
+check_boot_controller "$chroots/controller"
 
 summary

@@ -90,6 +90,18 @@ same_units() {
 }
 check "staging and production differ in values only" same_units
 
+# The load balancer asks where images answer.
+same_health() {
+  local unit=packer/files/base/etc/systemd/system/amid-health.service port path environment
+  port=$(sed -nE 's/^ExecStart=.* --listen-addr :([0-9]+) .*/\1/p' "$unit")
+  path=$(sed -nE 's/^ExecStart=.* --endpoint ([^ ]+) .*/\1/p' "$unit")
+  for environment in staging prod; do
+    grep -F "health = { port = $port, path = \"$path\" }" "terraform/live/$environment/env.hcl" ||
+      { echo "$environment does not ask images on port $port under $path"; return 1; }
+  done
+}
+check "the load balancer asks for the boot suite where images answer for it" same_health
+
 # Each manifest names a unit that is there, and each unit of releases has a manifest.
 units_and_manifests() {
   local manifest unit status=0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh ROOT VERSION FOLDER: the Debian package amid, from a folder with its
-# program, manual pages and completions.
+# program, manual pages and completions. COMPRESSION is dpkg's: xz when not given.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -61,4 +61,4 @@ Description: rolls Auto Scaling groups to the images that git names
 END
 (cd "$package" && find usr -type f -printf '%P\0' | sort -z | sed -z 's/^/usr\//' | xargs -0 md5sum >DEBIAN/md5sums)
 find "$package" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-dpkg-deb --root-owner-group -Zxz --build "$package" "$folder/amid_${version}_$architecture.deb" >&2
+dpkg-deb --root-owner-group "-Z${COMPRESSION:-xz}" --build "$package" "$folder/amid_${version}_$architecture.deb" >&2

@@ -20,7 +20,7 @@ rm -f /var/lib/dbus/machine-id
 : >/etc/machine-id
 chmod 0444 /etc/machine-id
 ln -s /etc/machine-id /var/lib/dbus/machine-id
-rm -rf /var/lib/amid
+rm -rf /var/lib/amid /var/lib/amid-machine
 
 # What a person or a builder left
 find /root /home -xdev -name authorized_keys -delete

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 
 PACKER = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BASE = os.path.join(PACKER, "files/base/usr/local/lib/amid")
@@ -27,10 +29,21 @@ def load(path):
     return module
 
 
+def get(url):
+    """Status and body of one question."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
 class Metadata:
     """EC2's metadata of one machine, by the second version of its protocol only."""
 
-    def __init__(self, values):
+    def __init__(self, values, address=("127.0.0.1", 0)):
         self.values = {"placement/region": "us-east-1", "placement/availability-zone": "us-east-1a", **values}
         values = self.values
         # Released with every answer, so that a test can wait until it was asked.
@@ -60,8 +73,8 @@ class Metadata:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server = http.server.ThreadingHTTPServer(address, Handler)
+        self.url = f"http://{address[0]}:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 

@@ -4,8 +4,6 @@ import datetime
 import os
 import threading
 import unittest
-import urllib.error
-import urllib.request
 
 import support
 from gate_rules import COURTESY, GO, MAX_LAG, STEP_DOWN, TURN, UNKNOWN, WAIT, WISH, Member, Turn, Wish, decide, wished
@@ -251,13 +249,7 @@ class OverHttp(unittest.TestCase):
         self.url = f"http://127.0.0.1:{web.server_address[1]}"
 
     def get(self, path):
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(self.url + path, timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+        return support.get(self.url + path)
 
     def test_the_status_is_the_answer_and_the_body_the_reason(self):
         self.assertEqual(self.get("/roll/b"), (200, "b may go: everybody else is there\n"))

@@ -19,6 +19,7 @@ dependency "network" {
     subnet_ids                 = ["subnet-mock1", "subnet-mock2"]
     balancer_security_group_id = "sg-mock"
     app_port                   = 8080
+    health_port                = 8079
   }
 }
 
@@ -28,4 +29,10 @@ inputs = merge(local.env.edge_values, {
   subnet_ids         = dependency.network.outputs.subnet_ids
   security_group_ids = [dependency.network.outputs.balancer_security_group_id]
   apps               = { for app in local.env.apps : app => { port = dependency.network.outputs.app_port } }
+
+  # The network's port, so that nobody asks where nothing was opened.
+  health_check = {
+    port = local.env.health.port == null ? null : dependency.network.outputs.health_port
+    path = local.env.health.path
+  }
 })

@@ -9,7 +9,8 @@ terraform {
 }
 
 inputs = merge(local.env.network_values, {
-  name     = local.env.name
-  zones    = local.env.zones
-  app_port = local.env.port
+  name        = local.env.name
+  zones       = local.env.zones
+  app_port    = local.env.port
+  health_port = local.env.health.port
 })

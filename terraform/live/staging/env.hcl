@@ -15,6 +15,10 @@ locals {
   port  = 8080
   apps  = ["staging/todo"]
 
+  # What the load balancer asks: the boot suite of packer's images, which asks the app as well. An
+  # image without it is asked on the app's own port: { port = null, path = "/readyz" }.
+  health = { port = 8079, path = "/healthz" }
+
   # Units that others look at.
   network    = "staging/network"
   edge       = "staging/todo/edge"

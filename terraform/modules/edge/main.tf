@@ -10,6 +10,16 @@ locals {
       length(name) <= 32 ? name : "${trimsuffix(substr(name, 0, 23), "-")}-${substr(sha256(app), 0, 8)}"
     )
   }
+
+  # Where an app's machines are asked. What an app says of itself counts as a whole: its path is
+  # never asked on the port of everybody else's.
+  health = {
+    for app, given in var.apps : app => (
+      given.health_path == null && given.health_port == null
+      ? { port = var.health_check.port, path = var.health_check.path }
+      : { port = given.health_port, path = coalesce(given.health_path, var.health_check.path) }
+    )
+  }
 }
 
 resource "aws_lb" "main" {
@@ -49,7 +59,8 @@ resource "aws_lb_target_group" "app" {
   tags                 = { "amid:app" = each.key }
 
   health_check {
-    path                = each.value.health_path
+    port                = coalesce(local.health[each.key].port, "traffic-port")
+    path                = local.health[each.key].path
     interval            = var.health_check.interval
     timeout             = var.health_check.timeout
     healthy_threshold   = var.health_check.healthy_threshold

@@ -39,11 +39,12 @@ variable "security_group_ids" {
 }
 
 variable "apps" {
-  description = "Apps behind this load balancer, by name (`demo/todo`). Each gets a target group and a rule for its `hosts`; without hosts `todo.*` for `demo/todo`."
+  description = "Apps behind this load balancer, by name (`demo/todo`). Each gets a target group and a rule for its `hosts`; without hosts `todo.*` for `demo/todo`. An app with a `health_path` or a `health_port` of its own is asked there, on its own port unless it names another; the others as `health_check` says."
   type = map(object({
     hosts       = optional(list(string))
     port        = optional(number, 8080)
-    health_path = optional(string, "/readyz")
+    health_path = optional(string)
+    health_port = optional(number)
   }))
 
   validation {
@@ -52,8 +53,12 @@ variable "apps" {
   }
 
   validation {
-    condition     = alltrue([for app in var.apps : app.port >= 1 && app.port <= 65535 && startswith(app.health_path, "/")])
-    error_message = "An app has a port from 1 to 65535 and a `health_path` that begins with `/`."
+    condition = alltrue([
+      for app in var.apps : app.port >= 1 && app.port <= 65535 &&
+      (app.health_path == null || try(startswith(app.health_path, "/"), false)) &&
+      (app.health_port == null || try(app.health_port >= 1 && app.health_port <= 65535, false))
+    ])
+    error_message = "An app's `port` and `health_port` are from 1 to 65535, and its `health_path` begins with `/`."
   }
 
   validation {
@@ -75,8 +80,10 @@ variable "deregistration_delay" {
 }
 
 variable "health_check" {
-  description = "How often a target is asked, in seconds, and how many answers in a row decide."
+  description = "Where a target is asked, how often, in seconds, and how many answers in a row decide. Without a `port` on the app's own; for images of packer/ it is the boot suite's, 8079 with the path `/healthz`, which asks the app as well."
   type = object({
+    port                = optional(number)
+    path                = optional(string, "/readyz")
     interval            = optional(number, 10)
     timeout             = optional(number, 5)
     healthy_threshold   = optional(number, 2)
@@ -88,6 +95,11 @@ variable "health_check" {
   validation {
     condition     = var.health_check.interval >= 5 && var.health_check.interval <= 300 && var.health_check.timeout < var.health_check.interval
     error_message = "The `interval` is between 5 and 300 seconds, and the `timeout` is shorter."
+  }
+
+  validation {
+    condition     = startswith(var.health_check.path, "/") && (var.health_check.port == null || try(var.health_check.port >= 1 && var.health_check.port <= 65535, false))
+    error_message = "The `port` is from 1 to 65535, and the `path` begins with `/`."
   }
 }
 

@@ -114,6 +114,14 @@ resource "aws_route_table_association" "private" {
 
 # --- Who may talk to whom ---
 
+locals {
+  # One rule where requests and health go to the same port: AWS refuses the same rule twice.
+  app_ports = merge(
+    { (var.app_port) = "" },
+    { for port in [var.health_port] : port => ", for their health" if port != null && port != var.app_port },
+  )
+}
+
 resource "aws_security_group" "balancer" {
   name        = "${var.name}-balancer"
   description = "The load balancer: reached from outside, reaches the apps"
@@ -127,12 +135,15 @@ resource "aws_security_group" "balancer" {
     cidr_blocks = var.ingress_cidr_blocks
   }
 
-  egress {
-    description = "To the apps"
-    protocol    = "tcp"
-    from_port   = var.app_port
-    to_port     = var.app_port
-    cidr_blocks = [var.cidr_block]
+  dynamic "egress" {
+    for_each = local.app_ports
+    content {
+      description = "To the apps${egress.value}"
+      protocol    = "tcp"
+      from_port   = egress.key
+      to_port     = egress.key
+      cidr_blocks = [var.cidr_block]
+    }
   }
 }
 
@@ -141,12 +152,15 @@ resource "aws_security_group" "app" {
   description = "The apps: reached from the load balancer only"
   vpc_id      = aws_vpc.main.id
 
-  ingress {
-    description     = "From the load balancer"
-    protocol        = "tcp"
-    from_port       = var.app_port
-    to_port         = var.app_port
-    security_groups = [aws_security_group.balancer.id]
+  dynamic "ingress" {
+    for_each = local.app_ports
+    content {
+      description     = "From the load balancer${ingress.value}"
+      protocol        = "tcp"
+      from_port       = ingress.key
+      to_port         = ingress.key
+      security_groups = [aws_security_group.balancer.id]
+    }
   }
 
   egress {

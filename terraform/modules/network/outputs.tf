@@ -32,3 +32,8 @@ output "app_port" {
   description = "Port that the apps' security group lets the balancer reach."
   value       = var.app_port
 }
+
+output "health_port" {
+  description = "Port that the balancer may ask for the machines' health. Null: `app_port`."
+  value       = var.health_port
+}

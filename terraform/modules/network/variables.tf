@@ -66,6 +66,17 @@ variable "app_port" {
   }
 }
 
+variable "health_port" {
+  description = "Port that the balancer asks for the machines' health, where that is not `app_port`: 8079 for the boot suite of images of packer/. Null: none."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.health_port == null || try(var.health_port >= 1 && var.health_port <= 65535 && floor(var.health_port) == var.health_port, false)
+    error_message = "`health_port` is a port number, or null."
+  }
+}
+
 variable "ingress_cidr_blocks" {
   description = "Addresses from which the balancer may be reached."
   type        = list(string)

@@ -88,3 +88,71 @@ run "a_name_that_is_no_app_is_refused" {
 
   expect_failures = [var.apps]
 }
+
+run "without_a_word_an_app_is_asked_on_its_own_port_whether_it_is_ready" {
+  command = plan
+
+  assert {
+    condition     = aws_lb_target_group.app["demo/todo"].health_check[0].port == "traffic-port" && aws_lb_target_group.app["demo/todo"].health_check[0].path == "/readyz"
+    error_message = "The default suits every image that answers under /readyz."
+  }
+}
+
+run "the_boot_suite_can_be_asked_instead_and_an_app_that_says_otherwise_is_left_alone" {
+  command = plan
+
+  variables {
+    health_check = { port = 8079, path = "/healthz" }
+    apps = {
+      "demo/todo"  = {}
+      "demo/shop"  = { health_path = "/up" }
+      "demo/cart"  = { health_port = 9999 }
+      "demo/clerk" = { health_path = "/up", health_port = 9998 }
+    }
+  }
+
+  assert {
+    condition = { for app, group in aws_lb_target_group.app : app => "${group.health_check[0].port} ${group.health_check[0].path}" } == {
+      "demo/todo"  = "8079 /healthz"
+      "demo/shop"  = "traffic-port /up"
+      "demo/cart"  = "9999 /healthz"
+      "demo/clerk" = "9998 /up"
+    }
+    error_message = "An app's own word counts, and brings no other app's port with it."
+  }
+
+  assert {
+    condition     = alltrue([for group in aws_lb_target_group.app : group.port == 8080])
+    error_message = "Requests go to the app, wherever its health is asked."
+  }
+}
+
+run "a_health_path_without_a_slash_is_refused" {
+  command = plan
+
+  variables {
+    health_check = { port = 8079, path = "healthz" }
+  }
+
+  expect_failures = [var.health_check]
+}
+
+run "a_health_port_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    health_check = { port = 80790 }
+  }
+
+  expect_failures = [var.health_check]
+}
+
+run "an_apps_own_health_port_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    apps = { "demo/todo" = { health_port = 0 } }
+  }
+
+  expect_failures = [var.apps]
+}

@@ -138,3 +138,64 @@ run "an_unknown_way_out_is_refused" {
 
   expect_failures = [var.nat_gateways]
 }
+
+run "without_a_health_port_the_apps_are_reached_on_one_port_only" {
+  command = plan
+
+  assert {
+    condition     = toset([for rule in aws_security_group.app.ingress : rule.from_port]) == toset([8080]) && output.health_port == null
+    error_message = "What nobody asked for stays closed."
+  }
+}
+
+run "a_health_port_is_open_from_the_balancer_to_the_apps_and_nowhere_else" {
+  variables {
+    health_port = 8079
+  }
+
+  assert {
+    condition     = toset([for rule in aws_security_group.app.ingress : "${rule.from_port}-${rule.to_port}"]) == toset(["8079-8079", "8080-8080"])
+    error_message = "The apps take requests, and questions for their health."
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_security_group.app.ingress :
+      rule.security_groups == toset([aws_security_group.balancer.id]) && length(rule.cidr_blocks == null ? [] : rule.cidr_blocks) == 0
+    ])
+    error_message = "Both from the balancer alone."
+  }
+
+  assert {
+    condition     = toset([for rule in aws_security_group.balancer.egress : rule.from_port]) == toset([8079, 8080])
+    error_message = "The balancer gets there."
+  }
+
+  assert {
+    condition     = toset([for rule in aws_security_group.balancer.ingress : rule.from_port]) == toset([80])
+    error_message = "Nobody outside may ask."
+  }
+}
+
+run "health_asked_on_the_apps_own_port_needs_no_second_rule" {
+  command = plan
+
+  variables {
+    health_port = 8080
+  }
+
+  assert {
+    condition     = length(aws_security_group.app.ingress) == 1
+    error_message = "AWS refuses the same rule twice."
+  }
+}
+
+run "a_health_port_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    health_port = 70000
+  }
+
+  expect_failures = [var.health_port]
+}
