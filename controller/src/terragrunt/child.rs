@@ -348,15 +348,20 @@ fn interrupt_once(running: &mut Running, terraform: &str) {
     send_interrupt(run, record, terraform);
 }
 
+/// Longer than a process takes to become another program.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// The same for a run that is not our child any more.
 pub(super) fn send_interrupt(run: &RunDir, record: &mut Record, terraform: &str) {
     if record.interrupted {
         return;
     }
-    // The youngest: an older one could only be the parent of it.
+    // The youngest: an older one could only be the parent of it. What terraform
+    // has just forked, for a provider, still looks like it and would take the
+    // one interrupt along.
     let Some(found) = process::tagged(&record.tag)
         .into_iter()
-        .rfind(|one| one.program == terraform)
+        .rfind(|one| one.program == terraform && process::age(one.pid) >= SETTLED)
     else {
         return;
     };

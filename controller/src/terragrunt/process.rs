@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -55,6 +56,20 @@ pub(super) fn start_ticks(pid: u32) -> Option<u64> {
         return None;
     }
     fields.get(19)?.parse().ok()
+}
+
+/// How long a living process is there already; the longest time where the
+/// kernel does not tell.
+pub(super) fn age(pid: u32) -> Duration {
+    let known = || {
+        let text = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime = text.split_ascii_whitespace().next()?.parse().ok()?;
+        let uptime = Duration::try_from_secs_f64(uptime).ok()?;
+        // Linux counts in hundredths of a second here, on every machine.
+        let started = Duration::from_millis(start_ticks(pid)?.saturating_mul(10));
+        Some(uptime.saturating_sub(started))
+    };
+    known().unwrap_or(Duration::MAX)
 }
 
 /// The fields after the program's name, which may itself hold anything.
