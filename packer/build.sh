@@ -16,6 +16,13 @@ kind=${1:-}
 [[ -n $kind && -f $here/$kind.pkr.hcl && -f $here/provision/$kind.sh ]] || die "usage: build.sh base|app|mongodb|controller [packer argument…]"
 shift
 
+# packer's own words for a missing id are hard to understand.
+from=base_ami
+[[ $kind != base ]] || from=debian_ami
+if [[ "$*" != *"$from="* && "$*" != *-var-file* ]] && ! grep -qsE "^ *$from *=" "$here"/*.auto.pkrvars.hcl; then
+  die "Nothing says what $kind is built from: set $from in packer/pins.auto.pkrvars.hcl (packer/pin.sh does that for base_ami)"
+fi
+
 commit=$(git -C "$root" rev-parse HEAD)
 [[ -z $(git -C "$root" status --porcelain) ]] || commit+=-dirty
 build=${BUILD:-$(date -u +%Y%m%dT%H%M%SZ)-$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')}

@@ -9,6 +9,7 @@ guest=
 api=
 
 boot_needs() {
+  losetup --find >/dev/null 2>&1 || die "Volumes are tried with loop devices, and this machine has none to give: run this on a machine of its own"
   command -v systemd-nspawn >/dev/null && command -v ip >/dev/null && return 0
   say "installing systemd-container and iproute2"
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends systemd-container iproute2 >&2

@@ -92,6 +92,12 @@ templates() {
 }
 refuses() { ! "$@"; }
 
+unpinned() {
+  local said
+  if said=$(packer/build.sh app 2>&1); then return 1; fi
+  grep -F "set base_ami in packer/pins.auto.pkrvars.hcl" <<<"$said" || { printf '%s\n' "$said"; return 1; }
+}
+
 check_templates() {
   local kind builder
   mkdir -p "$PACKER_PLUGIN_PATH"
@@ -106,6 +112,7 @@ check_templates() {
     done
   done
   check "an image without a pinned base is refused" refuses templates app
+  check "and a build of it says what to do" unpinned
   check "a base that is no id is refused" refuses templates base debian_ami=debian-12
   check "a kind that is none is refused" refuses templates dump "base_ami=$base_ami"
   check "a volume with its partition's number is refused" refuses templates app "base_ami=$base_ami" nvme_device=/dev/nvme1n1p1
