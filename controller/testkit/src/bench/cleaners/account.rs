@@ -1,0 +1,494 @@
+//! The account that the cleaners are compared on: written down once, as plain data.
+//!
+//! The stand-in gets it as a [`Cloud`], moto gets the same text by `bench/cleaners.py`: ids, names, dates and tags
+//! are equal on both. Fifty services have twenty images each; of the older ones some are needed, for one reason
+//! each, and all others are not.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::cloud::{
+    ACCOUNT, Cloud, NewGroup, Template,
+    estate::{Fleet, LoneInstance, Mixed, Refresh, TemplateVersion},
+};
+
+/// Services; each has a role of its own in its images' tags, and so is a family to every tool.
+const SERVICES: usize = 50;
+/// Images of a service, which its builds made.
+const BUILDS: usize = 20;
+/// The newest of each service; every tool's policy keeps them, and nothing needs them.
+pub(super) const NEWEST: usize = 4;
+/// Images that are needed for the same reason.
+const OF_A_KIND: usize = 5;
+/// Every image is older than that, so that no tool keeps it for its age.
+pub(super) const OLDER_THAN_DAYS: i64 = 90;
+
+/// The account.
+#[derive(Debug, Serialize)]
+pub(super) struct Account {
+    pub(super) account: &'static str,
+    pub(super) region: &'static str,
+    pub(super) images: Vec<Image>,
+    pub(super) instances: Vec<Instance>,
+    pub(super) templates: Vec<Versions>,
+    /// Launch configurations by name, and the image of each.
+    pub(super) configurations: BTreeMap<String, String>,
+    pub(super) groups: Vec<Group>,
+    /// SSM parameters.
+    pub(super) parameters: BTreeMap<String, String>,
+    /// Images whose snapshot a volume was just made of.
+    pub(super) volumes: Vec<String>,
+    /// Images that EC2 fleets name.
+    pub(super) fleets: Vec<String>,
+    /// Images that spot fleet requests name.
+    pub(super) spot_fleets: Vec<String>,
+    /// What only git and terraform know of.
+    #[serde(skip)]
+    pub(super) ours: Ours,
+    /// Needed images by the reason, in the order of the table.
+    #[serde(skip)]
+    pub(super) needed: Vec<Kind>,
+}
+
+/// Images that are needed for the same reason.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// The reason, for people.
+    pub(super) what: &'static str,
+    pub(super) ids: Vec<String>,
+    /// Where this says so.
+    pub(super) place: Place,
+}
+
+/// Where it can be read that an image is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In AWS; the field of the account that an emulator may not be able to hold.
+    Aws(&'static str),
+    /// In git, in terraform's state, or in a tag of ours.
+    Elsewhere,
+}
+
+/// References outside of AWS.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    /// The manifests' images at the accepted commit, of apps that were not rolled yet.
+    pub(super) head: Vec<String>,
+    /// What a `git revert` on the accepted branch would ask for, oldest first.
+    pub(super) window: Vec<String>,
+    /// At the head of another branch.
+    pub(super) branch: Vec<String>,
+    /// At a tag.
+    pub(super) tag: Vec<String>,
+    /// In a unit's terraform state alone.
+    pub(super) state: Vec<String>,
+    /// What a group of an app runs, and its manifest names.
+    pub(super) rolled: String,
+}
+
+/// An image.
+#[derive(Debug, Serialize)]
+pub(super) struct Image {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) created: Timestamp,
+    pub(super) tags: BTreeMap<String, String>,
+    /// Accounts that may launch it.
+    pub(super) shared: Vec<String>,
+    /// The image that AWS itself recorded as its source.
+    pub(super) source: Option<String>,
+}
+
+/// An instance outside of groups.
+#[derive(Debug, Serialize)]
+pub(super) struct Instance {
+    pub(super) image: String,
+    pub(super) state: &'static str,
+}
+
+/// A launch template with its versions' images, the first one's first.
+#[derive(Debug, Serialize)]
+pub(super) struct Versions {
+    pub(super) name: String,
+    pub(super) images: Vec<String>,
+    pub(super) default: u32,
+}
+
+/// An Auto Scaling group with one instance.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Group {
+    pub(super) name: String,
+    /// The launch template; its instance was launched from version 1.
+    pub(super) template: String,
+    /// The version that its next instance is launched from.
+    pub(super) version: u32,
+    /// Overrides of a mixed instances policy: launch templates at version 1.
+    pub(super) override_templates: Vec<String>,
+    /// Overrides of a mixed instances policy: images.
+    pub(super) override_images: Vec<String>,
+    /// The version that an instance refresh under way goes to.
+    pub(super) refresh: Option<u32>,
+}
+
+impl Account {
+    /// The account with a needed image of every kind; `now` dates it.
+    pub(super) fn planted(now: Timestamp) -> Result<Account> {
+        let mut account = Account {
+            account: ACCOUNT,
+            region: "us-east-1",
+            images: Vec::new(),
+            instances: Vec::new(),
+            templates: Vec::new(),
+            configurations: BTreeMap::new(),
+            groups: Vec::new(),
+            parameters: BTreeMap::new(),
+            volumes: Vec::new(),
+            fleets: Vec::new(),
+            spot_fleets: Vec::new(),
+            ours: Ours::default(),
+            needed: Vec::new(),
+        };
+        for build in 0..BUILDS {
+            for service in 0..SERVICES {
+                let days = OLDER_THAN_DAYS + 7 * i64::try_from(BUILDS - build)?;
+                let number = build * SERVICES + service;
+                // The stem of a name is its family: no digits before the build's.
+                let letter = char::from(b'a' + u8::try_from(service % 26)?);
+                let role = format!("service-{}{letter}", if service < 26 { "" } else { "x" });
+                account.images.push(Image {
+                    id: format!("ami-{:017x}", 0x0a00_0000 + number),
+                    name: format!("{role}-{build:03}"),
+                    created: now - SignedDuration::from_hours(24 * days),
+                    tags: BTreeMap::from([
+                        ("environment".to_owned(), "prod".to_owned()),
+                        ("role".to_owned(), role),
+                    ]),
+                    shared: Vec::new(),
+                    source: None,
+                });
+            }
+        }
+        account.plant()?;
+        Ok(account)
+    }
+
+    /// The next images that nothing needs yet, as needed for this reason.
+    fn take(&mut self, what: &'static str, place: Place) -> Result<Vec<String>> {
+        let taken: usize = self.needed.iter().map(|kind| kind.ids.len()).sum();
+        let images = self.images.get(taken..taken + OF_A_KIND);
+        let images = images.context("There are more kinds than images")?;
+        let ids: Vec<String> = images.iter().map(|image| image.id.clone()).collect();
+        self.needed.push(Kind {
+            what,
+            ids: ids.clone(),
+            place,
+        });
+        Ok(ids)
+    }
+
+    fn plant(&mut self) -> Result<()> {
+        use Place::{Aws, Elsewhere};
+        for (what, state) in [
+            ("running instance", "running"),
+            ("stopped instance", "stopped"),
+        ] {
+            for image in self.take(what, Aws("instances"))? {
+                self.instances.push(Instance { image, state });
+            }
+        }
+        let running = self.take("instance of an Auto Scaling group", Aws("groups"))?;
+        self.ours.rolled = running.first().context("No image")?.clone();
+        self.plant_groups(&running)?;
+        for image in self.take("launch template that no group uses: its default version", Aws("templates"))? {
+            self.template("alone", &[&image], 1);
+        }
+        let newer = running.first().context("No image")?;
+        for image in self.take("launch template: a version that is neither default nor latest", Aws("templates"))? {
+            self.template("versions", &[newer, &image, newer], 1);
+        }
+        for (at, image) in self
+            .take("launch template: `resolve:ssm:`", Aws("templates"))?
+            .iter()
+            .enumerate()
+        {
+            let name = format!("/images/resolved-{at}");
+            self.template("resolved", &[&format!("resolve:ssm:{name}")], 1);
+            self.parameters.insert(name, image.clone());
+        }
+        for (at, image) in self
+            .take("launch configuration that no group uses", Aws("configurations"))?
+            .into_iter()
+            .enumerate()
+        {
+            self.configurations.insert(format!("old-{at}"), image);
+        }
+        self.fleets = self.take("EC2 fleet", Aws("fleets"))?;
+        self.spot_fleets = self.take("spot fleet request", Aws("spot_fleets"))?;
+        for (at, image) in self.take("SSM parameter", Aws("parameters"))?.into_iter().enumerate() {
+            self.parameters
+                .insert(format!("/images/golden-{at}"), image);
+        }
+        self.volumes = self.take("build under way: a volume of its snapshot", Aws("volumes"))?;
+        let shared = self.take("shared with another account", Aws("shared"))?;
+        self.change(&shared, |image, _| {
+            image.shared.push("210987654321".to_owned());
+        });
+        // The needed ones are bases of what runs; it is those images that carry the record.
+        let bases = self.take("base of a needed image, by tag", Elsewhere)?;
+        self.change(&running, |image, at| {
+            image.tags.insert("amid:base".to_owned(), bases[at].clone());
+        });
+        let sources = self.take("base of a needed image, by AWS's own record", Aws("source"))?;
+        self.change(&running, |image, at| {
+            image.source = Some(sources[at].clone());
+        });
+        self.ours = Ours {
+            rolled: std::mem::take(&mut self.ours.rolled),
+            state: self.take("terraform state", Elsewhere)?,
+            head: self.take("git: accepted commit, not rolled yet", Elsewhere)?,
+            window: self.take("git: what a revert would ask for", Elsewhere)?,
+            branch: self.take("git: another branch", Elsewhere)?,
+            tag: self.take("git: a tag", Elsewhere)?,
+        };
+        Ok(())
+    }
+
+    fn plant_groups(&mut self, running: &[String]) -> Result<()> {
+        use Place::Aws;
+        let pick = |at: usize| running.get(at % running.len()).cloned().unwrap_or_default();
+        for (at, image) in self
+            .take("group's launch template version, not launched yet", Aws("groups"))?
+            .iter()
+            .enumerate()
+        {
+            let template = self.template("switched", &[&pick(at), image], 1);
+            self.group("switched", template, 2);
+        }
+        for (at, image) in self
+            .take("mixed instances override: a launch template", Aws("groups"))?
+            .iter()
+            .enumerate()
+        {
+            let other = self.template("override", &[image], 1);
+            let template = self.template("mixed", &[&pick(at)], 1);
+            self.group("mixed", template, 1)
+                .override_templates
+                .push(other);
+        }
+        for (at, image) in self
+            .take("mixed instances override: an image", Aws("override_images"))?
+            .into_iter()
+            .enumerate()
+        {
+            let template = self.template("image", &[&pick(at)], 1);
+            self.group("image", template, 1).override_images.push(image);
+        }
+        for (at, image) in self
+            .take("instance refresh under way", Aws("refresh"))?
+            .iter()
+            .enumerate()
+        {
+            // As AWS needs it: the version has to exist before the refresh names it.
+            let template = self.template("refreshed", &[&pick(at), image, &pick(at)], 1);
+            self.group("refreshed", template, 1).refresh = Some(2);
+        }
+        Ok(())
+    }
+
+    /// A launch template; answers its name.
+    fn template(&mut self, what: &str, images: &[&str], default: u32) -> String {
+        let name = format!("{what}-{}", self.templates.len());
+        self.templates.push(Versions {
+            name: name.clone(),
+            images: images.iter().map(|image| (*image).to_owned()).collect(),
+            default,
+        });
+        name
+    }
+
+    fn group(&mut self, what: &str, template: String, version: u32) -> &mut Group {
+        let name = format!("{what}-{}", self.groups.len());
+        self.groups.push(Group {
+            name,
+            template,
+            version,
+            ..Group::default()
+        });
+        let last = self.groups.len() - 1;
+        &mut self.groups[last]
+    }
+
+    fn change(&mut self, ids: &[String], mut change: impl FnMut(&mut Image, usize)) {
+        for image in &mut self.images {
+            if let Some(at) = ids.iter().position(|id| *id == image.id) {
+                change(image, at);
+            }
+        }
+    }
+
+    /// The images that a policy keeps though nothing needs them.
+    pub(super) fn newest(&self) -> usize {
+        NEWEST * SERVICES
+    }
+
+    /// Whether an image is one of those.
+    pub(super) fn is_newest(&self, id: &str) -> bool {
+        // They were planted build by build, the oldest first.
+        let first = self.images.len().saturating_sub(self.newest());
+        let newest = self.images.iter().skip(first);
+        newest.map(|image| &image.id).any(|one| one == id)
+    }
+
+    /// The account as the stand-in shows it.
+    pub(super) fn cloud(&self, now: Timestamp) -> Result<Cloud> {
+        let mut cloud = Cloud::new();
+        let mut snapshots = BTreeMap::new();
+        for image in &self.images {
+            let tags: Vec<(&str, &str)> = image
+                .tags
+                .iter()
+                .map(|(key, value)| (&**key, &**value))
+                .collect();
+            let snapshot =
+                cloud.add_image_with_snapshot(&image.id, &image.name, image.created, &tags);
+            snapshots.insert(image.id.as_str(), snapshot);
+            let Some(planted) = cloud.images.get_mut(&image.id) else {
+                continue;
+            };
+            planted.details.shared.clone_from(&image.shared);
+            planted.details.source.clone_from(&image.source);
+        }
+        for instance in &self.instances {
+            let id = cloud.next_id("i");
+            let lone = LoneInstance {
+                image: instance.image.clone(),
+                state: instance.state.to_owned(),
+            };
+            cloud.estate.instances.insert(id, lone);
+        }
+        let templates = self.templates_in(&mut cloud)?;
+        self.groups_in(&mut cloud, &templates, now)?;
+        cloud.estate.configurations = self.configurations.clone();
+        cloud.estate.parameters = self.parameters.clone();
+        for image in &self.volumes {
+            let snapshot = snapshots.get(image.as_str()).context("No snapshot")?;
+            let id = cloud.next_id("vol");
+            cloud.estate.volumes.insert(id, snapshot.clone());
+        }
+        let fleet = |image: &String| Fleet {
+            state: "active".to_owned(),
+            templates: Vec::new(),
+            images: vec![image.clone()],
+        };
+        for image in &self.fleets {
+            let id = cloud.next_id("fleet");
+            cloud.estate.fleets.insert(id, fleet(image));
+        }
+        for image in &self.spot_fleets {
+            let id = cloud.next_id("sfr");
+            cloud.estate.spot_fleets.insert(id, fleet(image));
+        }
+        Ok(cloud)
+    }
+
+    /// Ids by name.
+    fn templates_in(&self, cloud: &mut Cloud) -> Result<BTreeMap<&str, String>> {
+        let mut ids = BTreeMap::new();
+        for template in &self.templates {
+            let created = Timestamp::UNIX_EPOCH;
+            let (first, more) = template.images.split_first().context("No version")?;
+            let id = cloud.create_template(Template {
+                name: template.name.clone(),
+                image: first.clone(),
+                instance_type: "m5.large".to_owned(),
+                tags: BTreeMap::new(),
+                created,
+            })?;
+            let versions = more.iter().zip(2..).map(|(image, number)| TemplateVersion {
+                number,
+                image: image.clone(),
+                created,
+                default: number == template.default,
+            });
+            cloud.estate.versions.insert(id.clone(), versions.collect());
+            ids.insert(template.name.as_str(), id);
+        }
+        Ok(ids)
+    }
+
+    fn groups_in(
+        &self,
+        cloud: &mut Cloud,
+        templates: &BTreeMap<&str, String>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let id = |name: &String| -> Result<String> {
+            let id = templates.get(name.as_str());
+            Ok(id.context("No such template")?.clone())
+        };
+        for group in &self.groups {
+            let template = id(&group.template)?;
+            let new = NewGroup {
+                name: group.name.clone(),
+                template: template.clone(),
+                min: 1,
+                max: 2,
+                desired: 1,
+                target_groups: Vec::new(),
+                tags: BTreeMap::new(),
+            };
+            cloud.create_group(new, now)?;
+            let version = group.version.to_string();
+            if let Some(made) = cloud.groups.get_mut(&group.name) {
+                made.version.clone_from(&version);
+            }
+            if !group.override_templates.is_empty() || !group.override_images.is_empty() {
+                let others = group.override_templates.iter();
+                let mixed = Mixed {
+                    template: (template.clone(), version),
+                    templates: others
+                        .map(|other| Ok((id(other)?, "1".to_owned())))
+                        .collect::<Result<_>>()?,
+                    images: group.override_images.clone(),
+                };
+                cloud.estate.mixed.insert(group.name.clone(), mixed);
+            }
+            if let Some(version) = group.refresh {
+                let refresh = Refresh {
+                    status: "InProgress".to_owned(),
+                    desired: (template, version.to_string()),
+                };
+                cloud
+                    .estate
+                    .refreshes
+                    .insert(group.name.clone(), vec![refresh]);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_needed_image_has_one_reason_and_is_none_of_the_newest() {
+        let now = "2026-06-01T00:00:00Z".parse().unwrap();
+        let account = Account::planted(now).unwrap();
+        assert_eq!(account.images.len(), 1_000);
+        let needed: Vec<&String> = account.needed.iter().flat_map(|kind| &kind.ids).collect();
+        let different: BTreeSet<&&String> = needed.iter().collect();
+        assert_eq!(needed.len(), different.len());
+        let newest = &account.images[account.images.len() - account.newest()..];
+        assert!(newest.iter().all(|image| !needed.contains(&&image.id)));
+        let cloud = account.cloud(now).unwrap();
+        assert_eq!(cloud.images.len(), 1_000);
+        let running = cloud.groups.values().flat_map(|group| &group.instances);
+        assert_eq!(running.count(), account.groups.len());
+    }
+}
