@@ -158,10 +158,15 @@ def start_refreshes(account, autoscaling):
                 "LaunchTemplateName": group["template"],
                 "Version": str(group["refresh"]),
             }
-            autoscaling.start_instance_refresh(
-                AutoScalingGroupName=group["name"],
-                DesiredConfiguration={"LaunchTemplate": wanted},
-            )
+            try:
+                autoscaling.start_instance_refresh(
+                    AutoScalingGroupName=group["name"],
+                    DesiredConfiguration={"LaunchTemplate": wanted},
+                )
+            except Exception as error:
+                # It may be a whole page of HTML.
+                first = str(error).split(" (", 1)[0]
+                raise LookupError(f"`StartInstanceRefresh` is not answered: {first}") from error
 
 
 def make_fleets(account, ec2):
@@ -277,7 +282,7 @@ class Failed(Exception):
 
 
 def custodian(url, account, args, place):
-    """Cloud Custodian: its own examples of `unused` and of `image-age`, put together."""
+    """Cloud Custodian: the filter `unused`, and the `image-age` that it advises to use with `deregister`."""
     policy = {
         "policies": [
             {
@@ -299,7 +304,8 @@ def custodian(url, account, args, place):
     found = json.loads((place / "out/unused-images/resources.json").read_text())
     filters = json.dumps(policy["policies"][0]["filters"])
     return {
-        "called": f"`custodian run --dryrun`, resource `aws.ami`, filters `{filters}`; it has no rule for the newest",
+        "called": f"`custodian run --dryrun`, resource `aws.ami`, filters `{filters}`, "
+        "as its documentation has it for unused images; it has no rule for the newest",
         "seconds": seconds,
         "would_delete": [image["ImageId"] for image in found],
     }
@@ -314,7 +320,7 @@ def amicleaner(url, account, args, place):
     command += ["--ami-min-days", str(args.older_than_days)]
     seconds, said = run(command, url, account, place, answer="n\n")
     if "[y/N]" not in said:
-        raise Failed(f"it showed no report: {said[-LAST_WORDS:]}")
+        raise Failed(f"it showed no report: {last_words(said)}")
     return {
         "called": f"`{' '.join(command)}`, grouped by the tags `environment` and `role` as it does by itself, answered with no",
         "seconds": seconds,
@@ -347,8 +353,16 @@ def run(command, url, account, place, answer=None):
     said = done.stdout + done.stderr
     # Custodian ends well even where a policy failed.
     if done.returncode or "Error while executing policy" in said or "Traceback" in said:
-        raise Failed(said.strip()[-LAST_WORDS:] or f"it ended with {done.returncode}")
+        raise Failed(last_words(said) or f"it ended with {done.returncode}")
     return seconds, said
+
+
+def last_words(said):
+    """The last error that a tool printed; the end of it all where it names none."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error: " in line or "Error occurred" in line]
+    errors += [line for line in lines if "An error occurred" in line]
+    return (errors or lines or [""])[-1][:LAST_WORDS]
 
 
 def environment(account, url, home=None):

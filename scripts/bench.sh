@@ -22,14 +22,15 @@ others_there() {
   export AMID_CLEANERS_PYTHON=$venv/bin/python
   [[ -x $venv/bin/python ]] && cmp -s "$pins" "$venv/pins.txt" && return 0
   say "installing Cloud Custodian and aws-amicleaner into a virtual environment, about a minute once"
-  python3 -m venv "$venv" ||
-    die "python3 cannot make virtual environments; on Debian: apt-get install python3-venv"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins" >&2
-  cp "$pins" "$venv/pins.txt"
+  python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins" >&2 &&
+    cp "$pins" "$venv/pins.txt"
 }
-if [[ $# == 0 || $* == --quick || " $* " == *" cleaners "* ]]; then
-  others_there
-fi
+case " $* " in
+  "  " | " --quick " | *" cleaners "*)
+    others_there || say "the other cleaners of images could not be installed: only they are not compared"
+    ;;
+esac
 
 # Everything is compiled once more, with optimisations: one AWS crate alone
 # takes minutes. Cargo's own progress is the best there is.

@@ -3,10 +3,7 @@
 //!
 //! `cargo run --release -p amid --example history_bench`
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a measurement: it reads clocks"
-)]
+#![allow(clippy::disallowed_methods, reason = "a measurement: it reads clocks")]
 
 use std::path::Path;
 use std::time::Instant;

@@ -319,3 +319,23 @@ async fn what_the_stub_makes_is_seen_at_once() {
     update.min_size(3).send().await.unwrap();
     assert_eq!(stub.cloud().unwrap().groups["app-0001"].instances.len(), 3);
 }
+
+#[tokio::test]
+async fn tags_are_listed_by_resource() {
+    let (_standin, aws) = standin(2);
+    let of = |kind: &str| {
+        let kind = aws_sdk_ec2::types::Filter::builder()
+            .name("resource-type")
+            .values(kind)
+            .build();
+        let key = aws_sdk_ec2::types::Filter::builder()
+            .name("key")
+            .values("amid:app")
+            .build();
+        aws.ec2.describe_tags().filters(kind).filters(key).send()
+    };
+    let answer = of("instance").await.unwrap();
+    let values: Vec<&str> = answer.tags().iter().filter_map(|tag| tag.value()).collect();
+    assert_eq!(values, ["app-0000", "app-0000", "app-0001", "app-0001"]);
+    assert!(of("image").await.unwrap().tags().is_empty());
+}

@@ -3,7 +3,7 @@
 //! Decision and revert window are measured by examples of the crates that have them, each in a process of its own;
 //! this reads what they print. The requests are counted by the stand-in while the real `amid` runs once.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,7 @@ use super::{
     report::{Bar, Row},
 };
 use crate::{
-    cloud::{Cloud, Template},
+    cloud::{Cloud, NewGroup, Template, estate::TemplateVersion},
     small::{Options, Small},
 };
 
@@ -105,28 +105,47 @@ fn history(example: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// Actions that are asked page by page, with the size of the account's list and of a page.
-fn pages(cloud: &Cloud) -> Vec<(&'static str, usize, usize)> {
-    let more: usize = cloud.estate.versions.values().map(Vec::len).sum();
-    vec![
-        ("DescribeImages", cloud.images.len(), 1_000),
-        ("DescribeSnapshots", cloud.estate.snapshots.len(), 1_000),
+/// The pages of every list that a run has to read, at AWS's largest sizes of a page.
+fn pages(cloud: &Cloud) -> BTreeMap<&'static str, usize> {
+    let of = |size: usize, page: usize| size.div_ceil(page).max(1);
+    let estate = &cloud.estate;
+    let more = |id: &String| estate.versions.get(id).map_or(0, Vec::len);
+    // One list has default and latest of all templates; further versions have one for each template.
+    let further = cloud.templates.keys().filter(|id| more(id) > 1);
+    let versions: usize = further.map(|id| of(1 + more(id), 200)).sum();
+    let instances = estate.instances.len() + cloud.groups.len();
+    BTreeMap::from([
+        ("DescribeImages", of(cloud.images.len(), 1_000)),
+        ("DescribeSnapshots", of(estate.snapshots.len(), 1_000)),
+        ("DescribeVolumes", of(estate.volumes.len(), 500)),
+        ("DescribeInstances", of(instances, 1_000)),
+        ("DescribeLaunchTemplates", of(cloud.templates.len(), 200)),
         (
             "DescribeLaunchTemplateVersions",
-            cloud.templates.len() + more,
-            200,
+            of(2 * cloud.templates.len(), 200) + versions,
         ),
-    ]
+        ("DescribeAutoScalingGroups", of(cloud.groups.len(), 100)),
+        // AWS has no list of all refreshes.
+        ("DescribeInstanceRefreshes", cloud.groups.len()),
+        (
+            "DescribeLaunchConfigurations",
+            of(estate.configurations.len(), 100),
+        ),
+        ("DescribeFleets", of(estate.fleets.len(), 100)),
+        (
+            "DescribeSpotFleetRequests",
+            of(estate.spot_fleets.len(), 1_000),
+        ),
+        ("DescribeParameters", of(estate.parameters.len(), 50)),
+        // For images and for snapshots.
+        ("ListRules", 2),
+    ])
 }
 
 fn requests(scale: &Scale) -> Result<Vec<Row>> {
     let mut options = Options::of(&scale.amid);
     let cloud = account(scale.images)?;
-    let expected: usize = pages(&cloud)
-        .iter()
-        .map(|(_, size, page)| size.div_ceil(*page).max(1))
-        .sum();
-    let paged: Vec<&str> = pages(&cloud).iter().map(|(action, ..)| *action).collect();
+    let pages = pages(&cloud);
     options.cloud = Some(cloud);
     options.sweep = "10m".to_owned();
     options.cleanup = Some(json!({
@@ -146,39 +165,47 @@ fn requests(scale: &Scale) -> Result<Vec<Row>> {
     let report = gc(&small, &["gc", "--now", "-o", "json"])?;
     let counts = small.standin.counts();
     small.stop()?;
-    for (action, count) in &counts {
-        eprintln!("  {count} × {action} in a run of clean-up");
-    }
     let images = report["places"][0]["images"].as_array();
     let images = images.context("amid gc shows no images")?;
-    let leaving = images
-        .iter()
-        .filter(|image| image["action"].is_string())
-        .count();
+    let leaving = images.iter().filter(|image| image["action"].is_string());
+    let leaving = leaving.count();
     let asked = |action: &str| counts.get(action).copied().unwrap_or_default();
-    let read: u64 = paged.iter().map(|action| asked(action)).sum();
-    let all: u64 = counts.values().sum();
+    let permissions = asked("DescribeImageAttribute");
+    for (action, count) in &counts {
+        let expected = pages.get(action.as_str());
+        let expected = expected.map_or_else(String::new, |pages| format!(", pages: {pages}"));
+        eprintln!("  {count} × {action} in a run of clean-up{expected}");
+    }
     let count = |of: usize| f64::from(u32::try_from(of).unwrap_or(u32::MAX));
     let number = |of: u64| count(usize::try_from(of).unwrap_or(usize::MAX));
-    let what = format!("a run of clean-up over {} images", images.len());
+    let what = format!(
+        "a run of clean-up over {} images, {leaving} about to go",
+        images.len()
+    );
+    let tens = leaving.div_ceil(10);
+    let all: u64 = counts.values().sum();
     Ok(vec![
         Row::of_one(
-            "cleanup-pages",
-            &format!("{what}: requests for images, snapshots and versions of launch templates"),
-            Bar::max("calls", count(expected)),
-            number(read),
+            "cleanup-requests",
+            &format!(
+                "{what}: requests, as many as pages of all lists and ten ids a call for those"
+            ),
+            Bar::max("requests", count(pages.values().sum::<usize>() + tens)),
+            number(all - permissions),
         ),
         Row::of_one(
             "cleanup-references",
-            &format!("{what}: `DescribeImageReferences` for the {leaving} about to go, ten ids a call"),
-            Bar::max("calls", count(leaving.div_ceil(10))),
+            &format!("{what}: `DescribeImageReferences` of these"),
+            Bar::max("requests", count(tens)),
             number(asked("DescribeImageReferences")),
         ),
         Row::without_bar(
-            "cleanup-requests",
-            &format!("{what}: all requests"),
-            "calls",
-            vec![number(all)],
+            "cleanup-permissions",
+            &format!(
+                "{what}: besides, one each for the launch permissions, of which AWS has no list"
+            ),
+            "requests",
+            vec![number(permissions)],
         ),
     ])
 }
@@ -188,30 +215,52 @@ fn gc(small: &Small, args: &[&str]) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
 }
 
-/// So many old images; launch templates name half of them, twice each.
+/// Versions of each launch template.
+const VERSIONS: usize = 200;
+
+/// So many old images; a hundredth as many launch templates name half of them, and ten groups use each template.
 fn account(images: usize) -> Result<Cloud> {
     let mut cloud = Cloud::new();
     let made = Timestamp::now() - SignedDuration::from_hours(24 * 400);
+    let id = |number: usize| format!("ami-{number:017x}");
     for number in 0..images {
-        let id = format!("ami-{number:017x}");
-        let name = format!("service-{}-{number}", number % 100);
-        cloud.add_image_with_snapshot(&id, &name, made, &[("team", "a")]);
-        if number % 2 == 0 {
-            let template = Template {
-                name,
-                image: id.clone(),
-                instance_type: "m5.large".to_owned(),
-                tags: std::collections::BTreeMap::new(),
+        let name = format!("service-{number}");
+        cloud.add_image_with_snapshot(&id(number), &name, made, &[("team", "a")]);
+    }
+    for template in 0..images / 100 {
+        let name = format!("template-{template}");
+        let image = |version: usize| id(template * 50 + version % 50);
+        let made_template = cloud.create_template(Template {
+            name: name.clone(),
+            image: image(0),
+            instance_type: "m5.large".to_owned(),
+            tags: BTreeMap::new(),
+            created: made,
+        })?;
+        let versions = (2..=VERSIONS).map(|number| {
+            Ok(TemplateVersion {
+                number: u32::try_from(number)?,
+                image: image(number),
                 created: made,
+                default: false,
+            })
+        });
+        let versions = versions.collect::<Result<Vec<_>>>()?;
+        cloud
+            .estate
+            .versions
+            .insert(made_template.clone(), versions);
+        for group in 0..10 {
+            let new = NewGroup {
+                name: format!("{name}-{group}"),
+                template: made_template.clone(),
+                min: 1,
+                max: 1,
+                desired: 1,
+                target_groups: Vec::new(),
+                tags: BTreeMap::new(),
             };
-            let template = cloud.create_template(template)?;
-            let second = crate::cloud::estate::TemplateVersion {
-                number: 2,
-                image: id,
-                created: made,
-                default: true,
-            };
-            cloud.estate.versions.insert(template, vec![second]);
+            cloud.create_group(new, made)?;
         }
     }
     Ok(cloud)

@@ -7,6 +7,7 @@
 //! bench/CLEANERS.md.
 
 mod account;
+mod cloud;
 mod table;
 
 use std::{
@@ -49,6 +50,9 @@ struct Answer {
     would_delete: BTreeSet<String>,
     /// Why it could not be run.
     error: Option<String>,
+    /// Why it keeps what it keeps, by image, where it says so.
+    #[serde(default)]
+    reasons: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What the script prints.
@@ -80,7 +84,9 @@ fn rows(account: &Account, answers: &[Answer]) -> Vec<Row> {
     let count = |of: usize| f64::from(u32::try_from(of).unwrap_or(u32::MAX));
     let lost = |answer: &Answer| -> usize {
         let needed = account.needed.iter().flat_map(|kind| &kind.ids);
-        needed.filter(|id| answer.would_delete.contains(*id)).count()
+        needed
+            .filter(|id| answer.would_delete.contains(*id))
+            .count()
     };
     let mut rows = Vec::new();
     if let Some(ours) = answers.first() {
@@ -168,10 +174,7 @@ fn suspended(app: &str, image: &str) -> Result<[(String, Vec<u8>); 2]> {
         serde_json::from_str(&manifest(app, image)).context("Not JSON: a manifest")?;
     value["suspend"] = json!({ "reason": "waits for its turn" });
     let text = format!("{value:#}\n").into_bytes();
-    Ok([
-        (format!("desired/{app}.json"), text),
-        Small::unit_file(app),
-    ])
+    Ok([(format!("desired/{app}.json"), text), Small::unit_file(app)])
 }
 
 /// What `amid gc` says, and how many seconds a second run takes.
@@ -206,6 +209,7 @@ fn ours(small: &mut Small) -> Result<(Answer, f64)> {
         seconds,
         would_delete: would,
         error: None,
+        reasons: reasons(&second),
     };
     Ok((answer, again))
 }
@@ -222,7 +226,10 @@ fn would_delete(report: &Value) -> Result<BTreeSet<String>> {
     let blockers = blockers.with_context(|| format!("amid gc said: {report}"))?;
     for blocker in blockers {
         ensure!(
-            matches!(blocker["label"].as_str(), Some("report_mode" | "first_runs")),
+            matches!(
+                blocker["label"].as_str(),
+                Some("report_mode" | "first_runs")
+            ),
             "amid did not read the whole account: {blocker}"
         );
     }
@@ -233,6 +240,18 @@ fn would_delete(report: &Value) -> Result<BTreeSet<String>> {
         .filter(|image| image["keeps"].as_array().is_some_and(Vec::is_empty))
         .filter_map(|image| image["ami"].as_str());
     Ok(leaving.map(str::to_owned).collect())
+}
+
+/// The labels of the reasons for which each image is kept.
+fn reasons(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let images = report["places"][0]["images"].as_array();
+    let reasons = images.into_iter().flatten().filter_map(|image| {
+        let keeps = image["keeps"].as_array()?.iter();
+        let labels = keeps.filter_map(|keep| keep["label"].as_str());
+        let labels = labels.map(str::to_owned).collect();
+        Some((image["ami"].as_str()?.to_owned(), labels))
+    });
+    reasons.collect()
 }
 
 /// The other tools, by the script.

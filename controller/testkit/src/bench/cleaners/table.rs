@@ -1,6 +1,9 @@
 //! bench/CLEANERS.md: the comparison as a table of kinds and tools.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use jiff::Timestamp;
 
@@ -63,10 +66,10 @@ pub(super) fn write(
     let needed: usize = account.needed.iter().map(|kind| kind.ids.len()).sum();
     let newest = account.newest();
     let mut text = format!(
-        "# Cleaners of images, compared\n\n{} Measured on {day} by\n`scripts/bench.sh cleaners`, which writes this \
-         page.\n\nOne emulated account of {} images: {needed} are needed, each for one reason; {newest} are the newest \
-         of their family,\nwhich nothing needs; the other {} may go. Each tool only reported. A figure is how many \
-         images it would have\ndeleted; – where that cannot be said, see below.\n\n",
+        "# Cleaners of images, compared\n\n{}\nMeasured on {day} by `scripts/bench.sh cleaners`, which writes this \
+         page.\n\nOne emulated account of {} images: {needed} are needed, each planted for one reason; {newest} are the \
+         newest of their\nfamily, which nothing needs; the other {} may go. Each tool only reported. A figure is how many \
+         images it would\nhave deleted; – where that cannot be said, see below.\n\n",
         machine(),
         account.images.len(),
         account.images.len() - needed - newest,
@@ -94,16 +97,28 @@ pub(super) fn write(
     text
 }
 
+/// The reasons that amid gives for images of a kind.
+fn reasons(columns: &[Column<'_>], ids: &[String]) -> String {
+    let given = columns.iter().map(|column| &column.answer.reasons);
+    let labels: BTreeSet<&String> = given
+        .flat_map(|reasons| ids.iter().filter_map(|id| reasons.get(id)))
+        .flatten()
+        .collect();
+    let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+    labels.join(", ")
+}
+
 fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
-    let mut row = |cells: [&str; 2], of: &dyn Fn(&Column<'_>) -> String| {
+    let mut row = |cells: [&str; 3], of: &dyn Fn(&Column<'_>) -> String| {
         let cells_of_tools: Vec<String> = columns.iter().map(of).collect();
         // Writing to a text cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} |",
+            "| {} | {} | {} | {} |",
             cells[0],
             cells[1],
-            cells_of_tools.join(" | ")
+            cells_of_tools.join(" | "),
+            cells[2],
         );
     };
     let shown = |of: Option<usize>| match of {
@@ -112,21 +127,27 @@ fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
         Some(lost) => format!("**{lost}**"),
     };
     let of_aws = |kind: &&Kind| kind.place != Place::Elsewhere;
-    row(["needed for", "planted"], &|column| column.title());
-    row(["---", "---"], &|_| "---".to_owned());
+    row(["needed for", "planted", "amid keeps it for"], &|column| {
+        column.title()
+    });
+    row(["---", "---", "---"], &|_| "---".to_owned());
     for kind in &account.needed {
         let planted = kind.ids.len().to_string();
-        row([kind.what, &planted], &|column| shown(column.lost(kind)));
+        let why = reasons(columns, &kind.ids);
+        row([kind.what, &planted, &why], &|column| {
+            shown(column.lost(kind))
+        });
     }
     let planted = |kinds: &mut dyn Iterator<Item = &Kind>| -> String {
         kinds.map(|kind| kind.ids.len()).sum::<usize>().to_string()
     };
     let all = planted(&mut account.needed.iter().filter(of_aws));
-    row(["all that AWS itself shows as needed", &all], &|column| {
-        shown(column.sum(account.needed.iter().filter(of_aws)))
-    });
+    row(
+        ["all that AWS itself shows as needed", &all, ""],
+        &|column| shown(column.sum(account.needed.iter().filter(of_aws))),
+    );
     let all = planted(&mut account.needed.iter());
-    row(["all that is needed", &all], &|column| {
+    row(["all that is needed", &all, ""], &|column| {
         shown(column.sum(account.needed.iter()))
     });
     let newest = account.newest();
@@ -138,8 +159,15 @@ fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
         }
     };
     let is_newest = |id: &str| account.is_newest(id);
+    let ids = account.images.iter().map(|image| image.id.clone());
+    let ids: Vec<String> = ids.filter(|id| is_newest(id)).collect();
+    let kept = reasons(columns, &ids);
     row(
-        ["nothing: the newest of a family", &newest.to_string()],
+        [
+            "nothing: the newest of a family",
+            &newest.to_string(),
+            &kept,
+        ],
         &|column| plain(column, &is_newest),
     );
     let is_needed = |id: &str| {
@@ -148,10 +176,11 @@ fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
     };
     let rest = account.images.iter();
     let rest = rest.filter(|image| !is_newest(&image.id) && !is_needed(&image.id));
-    row(["nothing: may go", &rest.count().to_string()], &|column| {
-        plain(column, &|id| !is_newest(id) && !is_needed(id))
-    });
-    row(["time", ""], &|column| match column.answer.error {
+    row(
+        ["nothing: may go", &rest.count().to_string(), ""],
+        &|column| plain(column, &|id| !is_newest(id) && !is_needed(id)),
+    );
+    row(["time", "", ""], &|column| match column.answer.error {
         Some(_) => "–".to_owned(),
         None => format!("{:.2} s", column.answer.seconds),
     });
