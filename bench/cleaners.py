@@ -42,9 +42,11 @@ def main():
             for ask in (custodian, amicleaner):
                 for on, url in (("moto", moto), ("stand-in", args.stand_in)):
                     answers.append(asked(ask, on, url, account, args, folder))
+            print(json.dumps({"answers": answers, "moto_lacks": lacks, "moto": moto}), flush=True)
+            # The caller asks moto itself before it closes this.
+            sys.stdin.read()
         finally:
             server.stop()
-    json.dump({"answers": answers, "moto_lacks": lacks}, sys.stdout)
 
 
 # --- The account in moto ---
@@ -225,36 +227,37 @@ def make_template(ec2, template):
 
 
 def make_group(autoscaling, group):
-    """Makes a group whose instance is of its template's first version."""
-    first = {"LaunchTemplateName": group["template"], "Version": "1"}
-    overrides = [
+    """Makes a group with an instance, then changes what its next one is launched from."""
+    template = {"LaunchTemplateName": group["template"], "Version": "1"}
+    overrides = [{"InstanceType": "m5.large"}] if group["mixed"] else []
+    overrides += [
         {"LaunchTemplateSpecification": {"LaunchTemplateName": name, "Version": "1"}}
         for name in group["override_templates"]
     ]
     overrides += [
         {"InstanceType": "m5.large", "ImageId": image} for image in group["override_images"]
     ]
-    if overrides:
-        launched = {
-            "MixedInstancesPolicy": {
-                "LaunchTemplate": {"LaunchTemplateSpecification": first, "Overrides": overrides}
-            }
-        }
-    else:
-        launched = {"LaunchTemplate": first}
+
+    def launching(specification, at):
+        if group["configurations"]:
+            return {"LaunchConfigurationName": group["configurations"][at]}
+        if not group["mixed"]:
+            return {"LaunchTemplate": specification}
+        launched = {"LaunchTemplateSpecification": specification, "Overrides": overrides}
+        return {"MixedInstancesPolicy": {"LaunchTemplate": launched}}
+
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName=group["name"],
-        MinSize=1,
+        MinSize=group["size"],
         MaxSize=2,
-        DesiredCapacity=1,
+        DesiredCapacity=group["size"],
         AvailabilityZones=[autoscaling.meta.region_name + "a"],
-        **launched,
+        **launching(template, 0),
     )
-    if group["version"] != 1:
-        wanted = dict(first, Version=str(group["version"]))
-        autoscaling.update_auto_scaling_group(
-            AutoScalingGroupName=group["name"], LaunchTemplate=wanted
-        )
+    now, soon = group["configurations"] or ("", "")
+    if group["version"] != 1 or now != soon:
+        wanted = launching(dict(template, Version=str(group["version"])), 1)
+        autoscaling.update_auto_scaling_group(AutoScalingGroupName=group["name"], **wanted)
 
 
 # --- The tools ---

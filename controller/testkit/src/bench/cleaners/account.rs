@@ -114,14 +114,20 @@ pub(super) struct Versions {
     pub(super) default: u32,
 }
 
-/// An Auto Scaling group with one instance.
+/// An Auto Scaling group.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Group {
     pub(super) name: String,
+    /// Its instances.
+    pub(super) size: u32,
     /// The launch template; its instance was launched from version 1.
     pub(super) template: String,
     /// The version that its next instance is launched from.
     pub(super) version: u32,
+    /// Instead of the launch template: the launch configuration of its instance, and of its next one.
+    pub(super) configurations: Option<[String; 2]>,
+    /// Whether it has a mixed instances policy, whose own launch template is the one above.
+    pub(super) mixed: bool,
     /// Overrides of a mixed instances policy: launch templates at version 1.
     pub(super) override_templates: Vec<String>,
     /// Overrides of a mixed instances policy: images.
@@ -281,15 +287,56 @@ impl Account {
             self.group("switched", template, 2);
         }
         for (at, image) in self
+            .take(
+                "group's launch configuration, not launched yet",
+                Aws("configurations"),
+            )?
+            .into_iter()
+            .enumerate()
+        {
+            let template = self.template("before", &[&pick(at)], 1);
+            let names = [format!("first-{at}"), format!("next-{at}")];
+            let images = [pick(at), image];
+            self.configurations
+                .extend(names.clone().into_iter().zip(images));
+            self.group("configured", template, 1).configurations = Some(names);
+        }
+        for (at, image) in self
+            .take(
+                "group without instances: its launch configuration",
+                Aws("configurations"),
+            )?
+            .into_iter()
+            .enumerate()
+        {
+            let template = self.template("idle", &[&pick(at)], 1);
+            let name = format!("idle-{at}");
+            self.configurations.insert(name.clone(), image);
+            let group = self.group("idle", template, 1);
+            group.configurations = Some([name.clone(), name]);
+            group.size = 0;
+        }
+        for (at, image) in self
+            .take(
+                "mixed instances policy's launch template version, not launched yet",
+                Aws("groups"),
+            )?
+            .iter()
+            .enumerate()
+        {
+            let template = self.template("policy", &[&pick(at), image], 1);
+            self.group("policy", template, 2).mixed = true;
+        }
+        for (at, image) in self
             .take("mixed instances override: a launch template", Aws("groups"))?
             .iter()
             .enumerate()
         {
             let other = self.template("override", &[image], 1);
             let template = self.template("mixed", &[&pick(at)], 1);
-            self.group("mixed", template, 1)
-                .override_templates
-                .push(other);
+            let group = self.group("mixed", template, 1);
+            group.mixed = true;
+            group.override_templates.push(other);
         }
         for (at, image) in self
             .take("mixed instances override: an image", Aws("override_images"))?
@@ -297,7 +344,9 @@ impl Account {
             .enumerate()
         {
             let template = self.template("image", &[&pick(at)], 1);
-            self.group("image", template, 1).override_images.push(image);
+            let group = self.group("image", template, 1);
+            group.mixed = true;
+            group.override_images.push(image);
         }
         for (at, image) in self
             .take("instance refresh under way", Aws("refresh"))?
@@ -326,6 +375,7 @@ impl Account {
         let name = format!("{what}-{}", self.groups.len());
         self.groups.push(Group {
             name,
+            size: 1,
             template,
             version,
             ..Group::default()

@@ -104,9 +104,9 @@ impl Account {
             let new = NewGroup {
                 name: group.name.clone(),
                 template: template.clone(),
-                min: 1,
+                min: group.size,
                 max: 2,
-                desired: 1,
+                desired: group.size,
                 target_groups: Vec::new(),
                 tags: BTreeMap::new(),
             };
@@ -115,7 +115,11 @@ impl Account {
             if let Some(made) = cloud.groups.get_mut(&group.name) {
                 made.version.clone_from(&version);
             }
-            if !group.override_templates.is_empty() || !group.override_images.is_empty() {
+            if let Some([_, next]) = &group.configurations {
+                let configurations = &mut cloud.estate.group_configurations;
+                configurations.insert(group.name.clone(), next.clone());
+            }
+            if group.mixed {
                 let others = group.override_templates.iter();
                 let mixed = Mixed {
                     template: (template.clone(), version),
@@ -159,6 +163,7 @@ mod tests {
         let cloud = account.cloud(now).unwrap();
         assert_eq!(cloud.images.len(), 1_000);
         let running = cloud.groups.values().flat_map(|group| &group.instances);
-        assert_eq!(running.count(), account.groups.len());
+        let sizes = account.groups.iter().map(|group| group.size as usize);
+        assert_eq!(running.count(), sizes.sum::<usize>());
     }
 }

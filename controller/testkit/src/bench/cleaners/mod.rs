@@ -13,9 +13,11 @@ mod table;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use amid_core::manifest::parse::{Source, parse_one};
@@ -24,7 +26,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::account::{Account, NEWEST, OLDER_THAN_DAYS};
+use self::{
+    account::{Account, NEWEST, OLDER_THAN_DAYS},
+    table::Page,
+};
 use super::{
     Scale, fleet,
     report::{Bar, Row},
@@ -35,6 +40,10 @@ use crate::small::{Options, Small, manifest};
 const APP: &str = "demo/todo";
 /// Where the table goes, from the checkout's root.
 const TABLE: &str = "bench/CLEANERS.md";
+/// moto answers slowly, and what it cannot answer is asked again before it is given up.
+const MOTO_PATIENCE: Duration = Duration::from_secs(600);
+/// The script prints no more.
+const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// What a tool would do with the account.
 #[derive(Debug, Deserialize)]
@@ -55,12 +64,25 @@ struct Answer {
     reasons: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// What `amid gc` says where it reads the account from moto.
+#[derive(Debug)]
+struct OnMoto {
+    /// From the start to the first report.
+    seconds: f64,
+    /// The lists that it could not read to their end, for which it takes nothing away.
+    unread: Vec<String>,
+    /// The images that nothing keeps of what it could read.
+    kept_by_nothing: BTreeSet<String>,
+}
+
 /// What the script prints.
 #[derive(Debug, Deserialize)]
 struct Printed {
     answers: Vec<Answer>,
     /// What of the account moto cannot hold: the field, and why.
     moto_lacks: BTreeMap<String, String>,
+    /// Where moto listens until the script's input ends.
+    moto: String,
 }
 
 pub(super) fn compare(scale: &Scale) -> Result<Vec<Row>> {
@@ -68,11 +90,23 @@ pub(super) fn compare(scale: &Scale) -> Result<Vec<Row>> {
     let account = Account::planted(now)?;
     let mut small = world(&scale.amid, &account, now)?;
     let (ours, again) = ours(&mut small)?;
-    let printed = others(&small, &account)?;
+    let (printed, on_moto) = others(&small, &account, |moto| match scale.is_quick {
+        // It waits for minutes for what moto cannot answer.
+        true => Ok(None),
+        false => on_moto(&scale.amid, &account, moto, now).map(Some),
+    })?;
     small.stop()?;
     let mut answers = vec![ours];
     answers.extend(printed.answers);
-    let text = table::write(&account, &answers, &printed.moto_lacks, again, now);
+    let page = Page {
+        account: &account,
+        answers: &answers,
+        moto_lacks: &printed.moto_lacks,
+        on_moto: on_moto.as_ref(),
+        again,
+        now,
+    };
+    let text = page.text();
     match scale.is_quick {
         true => eprintln!("{text}"),
         false => fs::write(TABLE, text).with_context(|| format!("Failed to write {TABLE}"))?,
@@ -198,9 +232,13 @@ fn ours(small: &mut Small) -> Result<(Answer, f64)> {
     );
     let version = small.cli(&["--version"])?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    let version = version.trim_start_matches("amid ");
     let answer = Answer {
         tool: "amid".to_owned(),
-        version: version.trim_start_matches("amid ").to_owned(),
+        version: match cfg!(debug_assertions) {
+            true => format!("{version} (without optimisations)"),
+            false => version.to_owned(),
+        },
         on: "stand-in".to_owned(),
         called: format!(
             "`amid gc` of a daemon whose policy claims every image that is {OLDER_THAN_DAYS} days old and none of \
@@ -233,6 +271,10 @@ fn would_delete(report: &Value) -> Result<BTreeSet<String>> {
             "amid did not read the whole account: {blocker}"
         );
     }
+    kept_by_nothing(place)
+}
+
+fn kept_by_nothing(place: &Value) -> Result<BTreeSet<String>> {
     let images = place["images"].as_array();
     let images = images.context("amid gc shows no images")?;
     let leaving = images
@@ -254,8 +296,53 @@ fn reasons(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
     reasons.collect()
 }
 
-/// The other tools, by the script.
-fn others(small: &Small, account: &Account) -> Result<Printed> {
+/// What `amid gc` says of the account in moto.
+fn on_moto(amid: &Path, account: &Account, moto: &str, now: Timestamp) -> Result<OnMoto> {
+    let mut small = world(amid, account, now)?;
+    let targets = json!([{
+        "prefix": "demo/",
+        "account_id": account.account,
+        "region": account.region,
+        "endpoint_url": moto,
+    }]);
+    small.reconfigure(|options| {
+        options.config.insert("targets".to_owned(), targets);
+    })?;
+    let began = Instant::now();
+    small.start()?;
+    let mut found = report(&small, &["gc", "-o", "json"])?;
+    while !found["places"].is_array() {
+        small.still_well()?;
+        ensure!(
+            began.elapsed() < MOTO_PATIENCE,
+            "Clean-up on moto did not end within {} s",
+            MOTO_PATIENCE.as_secs()
+        );
+        thread::sleep(Duration::from_millis(200));
+        found = report(&small, &["gc", "-o", "json"])?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    small.stop()?;
+    let place = &found["places"][0];
+    let blockers = place["blockers"].as_array();
+    let blockers = blockers.with_context(|| format!("amid gc said: {found}"))?;
+    let unread = blockers
+        .iter()
+        .filter(|blocker| blocker["label"] == "incomplete");
+    let unread = unread.filter_map(|blocker| blocker["text"].as_str());
+    Ok(OnMoto {
+        seconds,
+        unread: unread.map(str::to_owned).collect(),
+        kept_by_nothing: kept_by_nothing(place)?,
+    })
+}
+
+/// The other tools, by the script, and what is done with its moto while that is there.
+fn others<T>(
+    small: &Small,
+    account: &Account,
+    meanwhile: impl FnOnce(&str) -> Result<T>,
+) -> Result<(Printed, T)> {
     let python = env::var_os("AMID_CLEANERS_PYTHON").map(PathBuf::from);
     let python = python.context(
         "AMID_CLEANERS_PYTHON does not name the Python that has the other cleaners: run `scripts/bench.sh cleaners`",
@@ -264,22 +351,32 @@ fn others(small: &Small, account: &Account) -> Result<Printed> {
     let script = script.join("bench/cleaners.py");
     let file = small.folder().join("account.json");
     fs::write(&file, serde_json::to_vec(account)?).context("Failed to write the account")?;
-    let output = Command::new(&python)
+    let mut child = Command::new(&python)
         .arg(&script)
         .arg(&file)
         .args(["--stand-in", &small.standin.endpoint()])
         .args(["--older-than-days", &OLDER_THAN_DAYS.to_string()])
         .args(["--keep", &NEWEST.to_string()])
         .current_dir(small.folder())
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
+        .spawn()
         .with_context(|| format!("Failed to run {}", python.display()))?;
-    ensure!(
-        output.status.success(),
-        "{} ended with {}",
-        script.display(),
-        output.status
-    );
-    serde_json::from_slice(&output.stdout).context("Failed to read what the script printed")
+    let input = child.stdin.take();
+    let output = child.stdout.take().context("The script has no output")?;
+    let mut line = String::new();
+    BufReader::new(output.take(LARGEST_ANSWER))
+        .read_line(&mut line)
+        .context("Failed to hear from the script")?;
+    let printed: Result<Printed> =
+        serde_json::from_str(&line).context("Failed to read what the script printed");
+    let done = printed.and_then(|printed| {
+        let done = meanwhile(&printed.moto)?;
+        Ok((printed, done))
+    });
+    drop(input);
+    let status = child.wait().context("Failed to wait for the script")?;
+    ensure!(status.success(), "{} ended with {status}", script.display());
+    done
 }

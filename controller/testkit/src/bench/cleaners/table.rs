@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Answer,
+    Answer, OnMoto,
     account::{Account, Kind, Place},
 };
 use crate::bench::report::machine;
@@ -28,73 +28,155 @@ impl Column<'_> {
         format!("{tool} {version}, {on}")
     }
 
+    /// Whether its emulator holds what makes these images needed.
+    fn holds(&self, kind: &Kind) -> bool {
+        !matches!(kind.place, Place::Aws(field) if self.lacks.contains(&field))
+    }
+
     /// Images that it would delete though they are needed; none where that was not to be found out.
     fn lost(&self, kind: &Kind) -> Option<usize> {
-        let is_there = !matches!(kind.place, Place::Aws(field) if self.lacks.contains(&field));
-        (self.answer.error.is_none() && is_there).then(|| {
+        (self.answer.error.is_none() && self.holds(kind)).then(|| {
             let lost = |id: &&String| self.answer.would_delete.contains(*id);
             kind.ids.iter().filter(lost).count()
         })
     }
 
-    /// The sum over these kinds.
-    fn sum<'k>(&self, kinds: impl Iterator<Item = &'k Kind>) -> Option<usize> {
-        let known: Vec<usize> = kinds.filter_map(|kind| self.lost(kind)).collect();
-        (!known.is_empty()).then(|| known.iter().sum())
+    /// The sum over these kinds, and of how many where its emulator does not hold all of them.
+    fn sum(&self, kinds: &[&Kind]) -> String {
+        let known = kinds.iter().filter(|kind| self.holds(kind));
+        let of: usize = known.map(|kind| kind.ids.len()).sum();
+        let all: usize = kinds.iter().map(|kind| kind.ids.len()).sum();
+        let lost: Option<usize> = match self.answer.error {
+            Some(_) => None,
+            None => Some(kinds.iter().filter_map(|kind| self.lost(kind)).sum()),
+        };
+        let of = match of == all {
+            true => String::new(),
+            false => format!(" of {of}"),
+        };
+        format!("{}{of}", shown(lost))
     }
 }
 
-/// The whole text; `again` is how many seconds a second run of ours took.
-pub(super) fn write(
-    account: &Account,
-    answers: &[Answer],
-    moto_lacks: &BTreeMap<String, String>,
-    again: f64,
-    now: Timestamp,
-) -> String {
-    let columns: Vec<Column<'_>> = answers
-        .iter()
-        .map(|answer| Column {
+/// A figure of the table; one that should be 0 stands out.
+fn shown(lost: Option<usize>) -> String {
+    match lost {
+        None => "–".to_owned(),
+        Some(0) => "0".to_owned(),
+        Some(lost) => format!("**{lost}**"),
+    }
+}
+
+/// What the page is made of.
+pub(super) struct Page<'a> {
+    pub(super) account: &'a Account,
+    /// Ours first.
+    pub(super) answers: &'a [Answer],
+    /// What of the account moto cannot hold: the field, and why.
+    pub(super) moto_lacks: &'a BTreeMap<String, String>,
+    pub(super) on_moto: Option<&'a OnMoto>,
+    /// The seconds that a second run of ours took.
+    pub(super) again: f64,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Page<'a> {
+    /// The whole text.
+    pub(super) fn text(&self) -> String {
+        let lacks: Vec<&str> = self.moto_lacks.keys().map(String::as_str).collect();
+        let column = |answer: &'a Answer| Column {
             answer,
             lacks: match answer.on.as_str() {
-                "moto" => moto_lacks.keys().map(String::as_str).collect(),
+                "moto" => lacks.clone(),
                 _ => Vec::new(),
             },
-        })
-        .collect();
-    let day = now.strftime("%Y-%m-%d %H:%M UTC");
-    let needed: usize = account.needed.iter().map(|kind| kind.ids.len()).sum();
-    let newest = account.newest();
-    let mut text = format!(
-        "# Cleaners of images, compared\n\n{}\nMeasured on {day} by `scripts/bench.sh cleaners`, which writes this \
-         page.\n\nOne emulated account of {} images: {needed} are needed, each planted for one reason; {newest} are the \
-         newest of their\nfamily, which nothing needs; the other {} may go. Each tool only reported. A figure is how many \
-         images it would\nhave deleted; – where that cannot be said, see below.\n\n",
-        machine(),
-        account.images.len(),
-        account.images.len() - needed - newest,
-    );
-    table(&mut text, account, &columns);
-    let _ = writeln!(
-        text,
-        "\nTime is from the start of a process to its answer; for amid from the start of the daemon to its first \
-         report, git and\nterraform's states included (a second run: {again:.2} s). It depends on the emulator: moto \
-         takes longer to list a\nthousand images than the stand-in does.\n\n## How\n"
-    );
-    how(&mut text, &columns, account);
-    let _ = writeln!(
-        text,
-        "\namid reads the account from the project's own AWS stand-in: moto does not hold all of it, and where any list \
-         cannot be\nread to its end amid reports and does nothing else. The others read moto, and the stand-in with the \
-         same ids, names, dates\nand tags. What of the account moto does not hold, in its own words:\n"
-    );
-    for (field, why) in moto_lacks {
-        let kinds = account.needed.iter();
-        let kinds = kinds.filter(|kind| matches!(kind.place, Place::Aws(one) if one == field));
-        let kinds: Vec<&str> = kinds.map(|kind| kind.what).collect();
-        let _ = writeln!(text, "- {}: {why}", kinds.join(", "));
+        };
+        let columns: Vec<Column<'_>> = self.answers.iter().map(column).collect();
+        let account = self.account;
+        let needed: usize = account.needed.iter().map(|kind| kind.ids.len()).sum();
+        let newest = account.newest();
+        let mut text = format!(
+            "# Cleaners of images, compared\n\n{}\nMeasured on {} by `scripts/bench.sh cleaners`, which writes this \
+             page.\n\nOne emulated account of {} images: {needed} are needed, each planted for one reason; {newest} are \
+             the newest of their\nfamily, which nothing needs; the other {} may go. Each tool only reported. A figure is \
+             how many images it would\nhave deleted; – where that cannot be said, see below. The reasons are those that \
+             amid looks for, so its own zeros are no\nmore than what it promises; the other columns show what is lost by \
+             a cleaner that does not know a reason. None of the\nothers can be told of git or terraform's states.\n\n",
+            machine(),
+            self.now.strftime("%Y-%m-%d %H:%M UTC"),
+            account.images.len(),
+            account.images.len() - needed - newest,
+        );
+        table(&mut text, account, &columns);
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            text,
+            "\nTime is from the start of a process to its answer; for amid from the start of the daemon to its first \
+             report, git and\nterraform's states included (a second run: {:.2} s). It depends on the emulator: moto \
+             takes longer to list a\nthousand images than the stand-in does, so compare within one of them.\n\n## How\n",
+            self.again
+        );
+        how(&mut text, &columns, account);
+        let _ = writeln!(
+            text,
+            "\n## Emulators\n\namid's column is from the project's own AWS stand-in, since moto cannot answer all that \
+             amid asks; the others read moto, and\nthe stand-in with the same ids, names, dates and tags. What of the \
+             account moto does not hold, in its own words:\n"
+        );
+        for (field, why) in self.moto_lacks {
+            let kinds = account.needed.iter();
+            let kinds = kinds.filter(|kind| matches!(kind.place, Place::Aws(one) if one == field));
+            let kinds: Vec<&str> = kinds.map(|kind| kind.what).collect();
+            let _ = writeln!(text, "- {}: {why}", kinds.join(", "));
+        }
+        if let Some(on_moto) = self.on_moto {
+            self.ours_on_moto(&mut text, on_moto, &lacks);
+        }
+        text
     }
-    text
+
+    /// What amid says where it reads moto, too.
+    fn ours_on_moto(&self, text: &mut String, on_moto: &OnMoto, lacks: &[&str]) {
+        let lost = |kind: &Kind| {
+            let ids = kind.ids.iter();
+            ids.filter(|id| on_moto.kept_by_nothing.contains(*id))
+                .count()
+        };
+        let kinds = self.account.needed.iter();
+        let held =
+            kinds.filter(|kind| !matches!(kind.place, Place::Aws(one) if lacks.contains(&one)));
+        let lost: Vec<String> = held
+            .map(|kind| (kind.what, lost(kind)))
+            .filter(|(_, lost)| *lost > 0)
+            .map(|(what, lost)| format!("{what}: {lost}"))
+            .collect();
+        let _ = write!(
+            text,
+            "\namid was started on moto as well: its first report came after {:.0} s, in which it asks again for what moto \
+             refuses.\n",
+            on_moto.seconds
+        );
+        if on_moto.unread.is_empty() {
+            let _ = write!(text, "It could read everything.");
+        } else {
+            let _ = write!(
+                text,
+                "It takes nothing away there, since it cannot read everything:\n\n"
+            );
+            for unread in &on_moto.unread {
+                let _ = writeln!(text, "- {unread}");
+            }
+        }
+        let lost = match lost.is_empty() {
+            true => "none".to_owned(),
+            false => lost.join(", "),
+        };
+        let _ = writeln!(
+            text,
+            "\nNeeded images that moto holds and that this report names no reason for: {lost}. (Who else may launch an image is\nasked \
+             only for images that are about to go, and none is.)"
+        );
+    }
 }
 
 /// The reasons that amid gives for images of a kind.
@@ -121,12 +203,6 @@ fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
             cells[2],
         );
     };
-    let shown = |of: Option<usize>| match of {
-        None => "–".to_owned(),
-        Some(0) => "0".to_owned(),
-        Some(lost) => format!("**{lost}**"),
-    };
-    let of_aws = |kind: &&Kind| kind.place != Place::Elsewhere;
     row(["needed for", "planted", "amid keeps it for"], &|column| {
         column.title()
     });
@@ -138,18 +214,18 @@ fn table(text: &mut String, account: &Account, columns: &[Column<'_>]) {
             shown(column.lost(kind))
         });
     }
-    let planted = |kinds: &mut dyn Iterator<Item = &Kind>| -> String {
-        kinds.map(|kind| kind.ids.len()).sum::<usize>().to_string()
-    };
-    let all = planted(&mut account.needed.iter().filter(of_aws));
-    row(
-        ["all that AWS itself shows as needed", &all, ""],
-        &|column| shown(column.sum(account.needed.iter().filter(of_aws))),
-    );
-    let all = planted(&mut account.needed.iter());
-    row(["all that is needed", &all, ""], &|column| {
-        shown(column.sum(account.needed.iter()))
-    });
+    let all: Vec<&Kind> = account.needed.iter().collect();
+    let of_aws = all.iter().filter(|kind| kind.place != Place::Elsewhere);
+    let of_aws: Vec<&Kind> = of_aws.copied().collect();
+    for (what, kinds) in [
+        ("all that AWS itself shows as needed", of_aws),
+        ("all that is needed", all),
+    ] {
+        let planted: usize = kinds.iter().map(|kind| kind.ids.len()).sum();
+        row([what, &planted.to_string(), ""], &|column| {
+            column.sum(&kinds)
+        });
+    }
     let newest = account.newest();
     let plain = |column: &Column<'_>, of: &dyn Fn(&str) -> bool| match column.answer.error {
         Some(_) => "–".to_owned(),
