@@ -148,10 +148,11 @@ fn requests(scale: &Scale) -> Result<Vec<Row>> {
     let pages = pages(&cloud);
     options.cloud = Some(cloud);
     options.sweep = "10m".to_owned();
-    options.cleanup = Some(json!({
+    let cleanup = json!({
         "interval": "1h",
         "policy": { "mode": "report", "claims": [{ "name": "*" }] }
-    }));
+    });
+    options.config.insert("cleanup".to_owned(), cleanup);
     let mut small = Small::new(options)?;
     small.push(&[("README.md".to_owned(), b"No app\n".to_vec())], "Begin")?;
     small.start()?;

@@ -160,7 +160,7 @@ fn world(amid: &Path, account: &Account, now: Timestamp) -> Result<Small> {
     options.cloud = Some(cloud);
     options.sweep = "30s".to_owned();
     // The policies of the others say the same: an age, and the newest of each family.
-    options.cleanup = Some(json!({
+    let cleanup = json!({
         "interval": "1h",
         "policy": {
             "mode": "report",
@@ -171,7 +171,8 @@ fn world(amid: &Path, account: &Account, now: Timestamp) -> Result<Small> {
                 "not_launched_for": "0s"
             }
         }
-    }));
+    });
+    options.config.insert("cleanup".to_owned(), cleanup);
     let small = Small::new(options)?;
     for image in &account.ours.window {
         small.push(&Small::app_files(APP, image), "Bump")?;
