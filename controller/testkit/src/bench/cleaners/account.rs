@@ -192,6 +192,15 @@ impl Account {
         Ok(ids)
     }
 
+    /// The same for what a field of the account says, counted.
+    fn each(
+        &mut self,
+        what: &'static str,
+        field: &'static str,
+    ) -> Result<impl Iterator<Item = (usize, String)> + use<>> {
+        Ok(self.take(what, Place::Aws(field))?.into_iter().enumerate())
+    }
+
     fn plant(&mut self) -> Result<()> {
         use Place::{Aws, Elsewhere};
         for (what, state) in [
@@ -218,32 +227,17 @@ impl Account {
         )? {
             self.template("versions", &[newer, &image, newer], 1);
         }
-        for (at, image) in self
-            .take("launch template: `resolve:ssm:`", Aws("templates"))?
-            .iter()
-            .enumerate()
-        {
+        for (at, image) in self.each("launch template: `resolve:ssm:`", "templates")? {
             let name = format!("/images/resolved-{at}");
             self.template("resolved", &[&format!("resolve:ssm:{name}")], 1);
-            self.parameters.insert(name, image.clone());
+            self.parameters.insert(name, image);
         }
-        for (at, image) in self
-            .take(
-                "launch configuration that no group uses",
-                Aws("configurations"),
-            )?
-            .into_iter()
-            .enumerate()
-        {
+        for (at, image) in self.each("launch configuration that no group uses", "configurations")? {
             self.configurations.insert(format!("old-{at}"), image);
         }
         self.fleets = self.take("EC2 fleet", Aws("fleets"))?;
         self.spot_fleets = self.take("spot fleet request", Aws("spot_fleets"))?;
-        for (at, image) in self
-            .take("SSM parameter", Aws("parameters"))?
-            .into_iter()
-            .enumerate()
-        {
+        for (at, image) in self.each("SSM parameter", "parameters")? {
             self.parameters
                 .insert(format!("/images/golden-{at}"), image);
         }
@@ -273,27 +267,18 @@ impl Account {
     }
 
     fn plant_groups(&mut self, running: &[String]) -> Result<()> {
-        use Place::Aws;
         let pick = |at: usize| running.get(at % running.len()).cloned().unwrap_or_default();
-        for (at, image) in self
-            .take(
-                "group's launch template version, not launched yet",
-                Aws("groups"),
-            )?
-            .iter()
-            .enumerate()
-        {
-            let template = self.template("switched", &[&pick(at), image], 1);
+        for (at, image) in self.each(
+            "group's launch template version, not launched yet",
+            "groups",
+        )? {
+            let template = self.template("switched", &[&pick(at), &image], 1);
             self.group("switched", template, 2);
         }
-        for (at, image) in self
-            .take(
-                "group's launch configuration, not launched yet",
-                Aws("configurations"),
-            )?
-            .into_iter()
-            .enumerate()
-        {
+        for (at, image) in self.each(
+            "group's launch configuration, not launched yet",
+            "configurations",
+        )? {
             let template = self.template("before", &[&pick(at)], 1);
             let names = [format!("first-{at}"), format!("next-{at}")];
             let images = [pick(at), image];
@@ -301,14 +286,10 @@ impl Account {
                 .extend(names.clone().into_iter().zip(images));
             self.group("configured", template, 1).configurations = Some(names);
         }
-        for (at, image) in self
-            .take(
-                "group without instances: its launch configuration",
-                Aws("configurations"),
-            )?
-            .into_iter()
-            .enumerate()
-        {
+        for (at, image) in self.each(
+            "group without instances: its launch configuration",
+            "configurations",
+        )? {
             let template = self.template("idle", &[&pick(at)], 1);
             let name = format!("idle-{at}");
             self.configurations.insert(name.clone(), image);
@@ -316,45 +297,29 @@ impl Account {
             group.configurations = Some([name.clone(), name]);
             group.size = 0;
         }
-        for (at, image) in self
-            .take(
-                "mixed instances policy's launch template version, not launched yet",
-                Aws("groups"),
-            )?
-            .iter()
-            .enumerate()
-        {
-            let template = self.template("policy", &[&pick(at), image], 1);
+        for (at, image) in self.each(
+            "mixed instances policy's launch template version, not launched yet",
+            "groups",
+        )? {
+            let template = self.template("policy", &[&pick(at), &image], 1);
             self.group("policy", template, 2).mixed = true;
         }
-        for (at, image) in self
-            .take("mixed instances override: a launch template", Aws("groups"))?
-            .iter()
-            .enumerate()
-        {
-            let other = self.template("override", &[image], 1);
+        for (at, image) in self.each("mixed instances override: a launch template", "groups")? {
+            let other = self.template("override", &[&image], 1);
             let template = self.template("mixed", &[&pick(at)], 1);
             let group = self.group("mixed", template, 1);
             group.mixed = true;
             group.override_templates.push(other);
         }
-        for (at, image) in self
-            .take("mixed instances override: an image", Aws("override_images"))?
-            .into_iter()
-            .enumerate()
-        {
+        for (at, image) in self.each("mixed instances override: an image", "override_images")? {
             let template = self.template("image", &[&pick(at)], 1);
             let group = self.group("image", template, 1);
             group.mixed = true;
             group.override_images.push(image);
         }
-        for (at, image) in self
-            .take("instance refresh under way", Aws("refresh"))?
-            .iter()
-            .enumerate()
-        {
+        for (at, image) in self.each("instance refresh under way", "refresh")? {
             // As AWS needs it: the version has to exist before the refresh names it.
-            let template = self.template("refreshed", &[&pick(at), image, &pick(at)], 1);
+            let template = self.template("refreshed", &[&pick(at), &image, &pick(at)], 1);
             self.group("refreshed", template, 1).refresh = Some(2);
         }
         Ok(())

@@ -101,7 +101,7 @@ impl<'a> Page<'a> {
              the newest of their\nfamily, which nothing needs; the other {} may go. Each tool only reported. A figure is \
              how many images it would\nhave deleted; – where that cannot be said, see below. The reasons are those that \
              amid looks for, so its own zeros are no\nmore than what it promises; the other columns show what is lost by \
-             a cleaner that does not know a reason. None of the\nothers can be told of git or terraform's states.\n\n",
+             a cleaner that does not know a reason. None of the\nothers reads git or terraform's states by itself.\n\n",
             machine(),
             self.now.strftime("%Y-%m-%d %H:%M UTC"),
             account.images.len(),
