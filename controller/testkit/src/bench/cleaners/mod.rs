@@ -2,9 +2,9 @@
 //!
 //! One account of a thousand images, with images that are needed for every reason that the project knows
 //! ([`account`]), is read by the real `amid gc` in report mode, by Cloud Custodian and by aws-amicleaner
-//! (`bench/cleaners.py`). Ours reads it from the stand-in, since moto cannot answer all that it asks; the others
-//! read it from moto and, as a check that both accounts are the same, from the stand-in as well. The table is
-//! bench/CLEANERS.md.
+//! (`bench/cleaners.py`). Each reads it from moto and, as a check that both accounts are the same and since moto
+//! cannot hold all of it, from the stand-in as well. Ours reads moto through the project's proxy, which plays what
+//! moto does not answer. The table is bench/CLEANERS.md.
 
 mod account;
 mod cloud;
@@ -16,8 +16,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use amid_core::manifest::parse::{Source, parse_one};
@@ -34,14 +33,15 @@ use super::{
     Scale, fleet,
     report::{Bar, Row},
 };
-use crate::small::{Options, Small, manifest};
+use crate::{
+    proxy::Proxy,
+    small::{Options, Small, manifest},
+};
 
 /// The app that was rolled.
 const APP: &str = "demo/todo";
 /// Where the table goes, from the checkout's root.
 const TABLE: &str = "bench/CLEANERS.md";
-/// moto answers slowly, and what it cannot answer is asked again before it is given up.
-const MOTO_PATIENCE: Duration = Duration::from_secs(600);
 /// The script prints no more.
 const LARGEST_ANSWER: u64 = 64 << 20;
 
@@ -64,17 +64,6 @@ struct Answer {
     reasons: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// What `amid gc` says where it reads the account from moto.
-#[derive(Debug)]
-struct OnMoto {
-    /// From the start to the first report.
-    seconds: f64,
-    /// The lists that it could not read to their end, for which it takes nothing away.
-    unread: Vec<String>,
-    /// The images that nothing keeps of what it could read.
-    kept_by_nothing: BTreeSet<String>,
-}
-
 /// What the script prints.
 #[derive(Debug, Deserialize)]
 struct Printed {
@@ -89,20 +78,17 @@ pub(super) fn compare(scale: &Scale) -> Result<Vec<Row>> {
     let now = Timestamp::now();
     let account = Account::planted(now)?;
     let mut small = world(&scale.amid, &account, now)?;
-    let (ours, again) = ours(&mut small)?;
-    let (printed, on_moto) = others(&small, &account, |moto| match scale.is_quick {
-        // It waits for minutes for what moto cannot answer.
-        true => Ok(None),
-        false => on_moto(&scale.amid, &account, moto, now).map(Some),
+    let (ours, again) = ours(&mut small, "stand-in")?;
+    let (printed, on_moto) = others(&small, &account, |moto| {
+        on_moto(&scale.amid, &account, moto, now)
     })?;
     small.stop()?;
-    let mut answers = vec![ours];
+    let mut answers = vec![ours, on_moto];
     answers.extend(printed.answers);
     let page = Page {
         account: &account,
         answers: &answers,
         moto_lacks: &printed.moto_lacks,
-        on_moto: on_moto.as_ref(),
         again,
         now,
     };
@@ -213,7 +199,7 @@ fn suspended(app: &str, image: &str) -> Result<[(String, Vec<u8>); 2]> {
 }
 
 /// What `amid gc` says, and how many seconds a second run takes.
-fn ours(small: &mut Small) -> Result<(Answer, f64)> {
+fn ours(small: &mut Small, on: &str) -> Result<(Answer, f64)> {
     let began = Instant::now();
     small.start()?;
     let mut found = Value::Null;
@@ -240,7 +226,7 @@ fn ours(small: &mut Small) -> Result<(Answer, f64)> {
             true => format!("{version} (without optimisations)"),
             false => version.to_owned(),
         },
-        on: "stand-in".to_owned(),
+        on: on.to_owned(),
         called: format!(
             "`amid gc` of a daemon whose policy claims every image that is {OLDER_THAN_DAYS} days old and none of \
              its family's newest {NEWEST}; an image goes where nothing keeps it"
@@ -272,10 +258,6 @@ fn would_delete(report: &Value) -> Result<BTreeSet<String>> {
             "amid did not read the whole account: {blocker}"
         );
     }
-    kept_by_nothing(place)
-}
-
-fn kept_by_nothing(place: &Value) -> Result<BTreeSet<String>> {
     let images = place["images"].as_array();
     let images = images.context("amid gc shows no images")?;
     let leaving = images
@@ -297,45 +279,23 @@ fn reasons(report: &Value) -> BTreeMap<String, BTreeSet<String>> {
     reasons.collect()
 }
 
-/// What `amid gc` says of the account in moto.
-fn on_moto(amid: &Path, account: &Account, moto: &str, now: Timestamp) -> Result<OnMoto> {
+/// The same of the account in moto, through the proxy that plays what moto does not answer.
+fn on_moto(amid: &Path, account: &Account, moto: &str, now: Timestamp) -> Result<Answer> {
+    let address = moto.trim_start_matches("http://").parse();
+    let proxy = Proxy::start(address.context("moto has no address")?)?;
     let mut small = world(amid, account, now)?;
     let targets = json!([{
         "prefix": "demo/",
         "account_id": account.account,
         "region": account.region,
-        "endpoint_url": moto,
+        "endpoint_url": proxy.endpoint(),
     }]);
     small.reconfigure(|options| {
         options.config.insert("targets".to_owned(), targets);
     })?;
-    let began = Instant::now();
-    small.start()?;
-    let mut found = report(&small, &["gc", "-o", "json"])?;
-    while !found["places"].is_array() {
-        small.still_well()?;
-        ensure!(
-            began.elapsed() < MOTO_PATIENCE,
-            "Clean-up on moto did not end within {} s",
-            MOTO_PATIENCE.as_secs()
-        );
-        thread::sleep(Duration::from_millis(200));
-        found = report(&small, &["gc", "-o", "json"])?;
-    }
-    let seconds = began.elapsed().as_secs_f64();
+    let (answer, _) = ours(&mut small, "moto")?;
     small.stop()?;
-    let place = &found["places"][0];
-    let blockers = place["blockers"].as_array();
-    let blockers = blockers.with_context(|| format!("amid gc said: {found}"))?;
-    let unread = blockers
-        .iter()
-        .filter(|blocker| blocker["label"] == "incomplete");
-    let unread = unread.filter_map(|blocker| blocker["text"].as_str());
-    Ok(OnMoto {
-        seconds,
-        unread: unread.map(str::to_owned).collect(),
-        kept_by_nothing: kept_by_nothing(place)?,
-    })
+    Ok(answer)
 }
 
 /// The other tools, by the script, and what is done with its moto while that is there.

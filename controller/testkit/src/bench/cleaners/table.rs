@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Answer, OnMoto,
+    Answer,
     account::{Account, Kind, Place},
 };
 use crate::bench::report::machine;
@@ -74,7 +74,6 @@ pub(super) struct Page<'a> {
     pub(super) answers: &'a [Answer],
     /// What of the account moto cannot hold: the field, and why.
     pub(super) moto_lacks: &'a BTreeMap<String, String>,
-    pub(super) on_moto: Option<&'a OnMoto>,
     /// The seconds that a second run of ours took.
     pub(super) again: f64,
     pub(super) now: Timestamp,
@@ -119,9 +118,9 @@ impl<'a> Page<'a> {
         how(&mut text, &columns, account);
         let _ = writeln!(
             text,
-            "\n## Emulators\n\namid's column is from the project's own AWS stand-in, since moto cannot answer all that \
-             amid asks; the others read moto, and\nthe stand-in with the same ids, names, dates and tags. What of the \
-             account moto does not hold, in its own words:\n"
+            "\n## Emulators\n\namid reads moto through the project's proxy, which plays what moto does not answer: instance refreshes (none), \
+             the\nreferences of an image, the rules of the Recycle Bin (none), pages. The others read moto itself. The stand-in is the\n\
+             project's own, with the same ids, names, dates and tags. What of the account moto does not hold, in its own words:\n"
         );
         for (field, why) in self.moto_lacks {
             let kinds = account.needed.iter();
@@ -129,53 +128,7 @@ impl<'a> Page<'a> {
             let kinds: Vec<&str> = kinds.map(|kind| kind.what).collect();
             let _ = writeln!(text, "- {}: {why}", kinds.join(", "));
         }
-        if let Some(on_moto) = self.on_moto {
-            self.ours_on_moto(&mut text, on_moto, &lacks);
-        }
         text
-    }
-
-    /// What amid says where it reads moto, too.
-    fn ours_on_moto(&self, text: &mut String, on_moto: &OnMoto, lacks: &[&str]) {
-        let lost = |kind: &Kind| {
-            let ids = kind.ids.iter();
-            ids.filter(|id| on_moto.kept_by_nothing.contains(*id))
-                .count()
-        };
-        let kinds = self.account.needed.iter();
-        let held =
-            kinds.filter(|kind| !matches!(kind.place, Place::Aws(one) if lacks.contains(&one)));
-        let lost: Vec<String> = held
-            .map(|kind| (kind.what, lost(kind)))
-            .filter(|(_, lost)| *lost > 0)
-            .map(|(what, lost)| format!("{what}: {lost}"))
-            .collect();
-        let _ = write!(
-            text,
-            "\namid was started on moto as well: its first report came after {:.0} s, in which it asks again for what moto \
-             refuses.\n",
-            on_moto.seconds
-        );
-        if on_moto.unread.is_empty() {
-            let _ = write!(text, "It could read everything.");
-        } else {
-            let _ = write!(
-                text,
-                "It takes nothing away there, since it cannot read everything:\n\n"
-            );
-            for unread in &on_moto.unread {
-                let _ = writeln!(text, "- {unread}");
-            }
-        }
-        let lost = match lost.is_empty() {
-            true => "none".to_owned(),
-            false => lost.join(", "),
-        };
-        let _ = writeln!(
-            text,
-            "\nNeeded images that moto holds and that this report names no reason for: {lost}. (Who else may launch an image is\nasked \
-             only for images that are about to go, and none is.)"
-        );
     }
 }
 
