@@ -67,7 +67,7 @@ test-dist: tools ## what dist packs, as root: installed, booted, through a regis
 dist: tools ## programs, Debian package, OCI image, bills of materials
 	@scripts/dist.sh
 
-bench: tools ## measure against the bars, write bench/RESULTS.md
+bench: tools ## measure against the bars, write bench/RESULTS.md and bench/CLEANERS.md
 	@scripts/bench.sh
 
 fmt: tools ## format everything

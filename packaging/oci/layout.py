@@ -79,7 +79,7 @@ def main(content, folder, version, commit):
         "created": created,
         "config": {
             "User": f"{USER}:{USER}",
-            "Env": ["PATH=/usr/bin", "HOME=/var/lib/amid", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
+            "Env": ["PATH=/usr/bin", "HOME=/var/lib/amid", "MALLOC_ARENA_MAX=1", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
             "Entrypoint": ["/usr/bin/amid"],
             "Cmd": ["run"],
             "WorkingDir": "/var/lib/amid",

@@ -1,16 +1,14 @@
 //! What `amid gc` and `amid why` ask.
 
-use serde_json::{Value, json};
-
 use super::query::Query;
-use super::{Handlers, Refusal, broken, late, user};
+use super::{Handlers, Refusal, json_text, late, user};
 use crate::cleanup::{Order, not_configured};
 use amid_core::model::AmiId;
 use hyper::StatusCode;
 
 impl Handlers {
     /// `/images`: the last run; `/why?ami=…`: one image of it.
-    pub(super) fn images(&self, path: &str, query: &str) -> Result<Value, Refusal> {
+    pub(super) fn images(&self, path: &str, query: &str) -> Result<Vec<u8>, Refusal> {
         let bad = |text| Refusal(StatusCode::BAD_REQUEST, text);
         let known: &[&str] = if path == "/why" { &["ami"] } else { &[] };
         let query = Query::parse(query, known).map_err(bad)?;
@@ -33,11 +31,11 @@ impl Handlers {
             }
             _ => run.report(),
         };
-        serde_json::to_value(report).map_err(broken)
+        json_text(&report)
     }
 
     /// `/gc`: begin a run, or throw the kill switch or take it back.
-    pub(super) async fn clean_up(&self, query: &str, uid: u32) -> Result<Value, Refusal> {
+    pub(super) async fn clean_up(&self, query: &str, uid: u32) -> Result<String, Refusal> {
         let bad = |text| Refusal(StatusCode::BAD_REQUEST, text);
         let query = Query::parse(query, &["do", "reason"]).map_err(bad)?;
         let user = user::name(uid).await;
@@ -56,7 +54,6 @@ impl Handlers {
         };
         tracing::info!(?order, "asked of clean-up");
         let said = self.images.order(order).await;
-        said.map(|ok| json!({ "ok": ok }))
-            .map_err(|text| Refusal(StatusCode::CONFLICT, text))
+        said.map_err(|text| Refusal(StatusCode::CONFLICT, text))
     }
 }

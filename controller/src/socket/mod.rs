@@ -28,6 +28,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -208,39 +209,39 @@ impl Handlers {
         respond(self.ask(path, query, uid).await)
     }
 
-    async fn ask(&self, path: &str, query: &str, uid: u32) -> Result<Value, Refusal> {
+    async fn ask(&self, path: &str, query: &str, uid: u32) -> Result<Vec<u8>, Refusal> {
         let bad = |text| Refusal(StatusCode::BAD_REQUEST, text);
         match path {
             "/status" => {
                 Query::parse(query, &[]).map_err(bad)?;
                 let status = self.status.borrow().clone();
-                serde_json::to_value(&*status).map_err(broken)
+                json_text(&*status)
             }
             "/history" => {
                 let asked = HistoryQuery::parse(query).map_err(bad)?;
                 let history = Arc::clone(&self.history);
-                tokio::task::spawn_blocking(move || {
+                let entries = tokio::task::spawn_blocking(move || {
                     let mut entries = history(&asked);
                     let surplus = entries.len().saturating_sub(asked.limit);
                     entries.drain(..surplus);
-                    Value::Array(entries)
-                })
-                .await
-                .map_err(broken)
+                    json_text(&entries)
+                });
+                entries.await.map_err(broken)?
             }
             "/plan" => {
                 let asked = PlanQuery::parse(query).map_err(bad)?;
                 match tokio::time::timeout(PLAN_TIME, (self.plan)(asked)).await {
-                    Ok(planned) => planned.map_err(|text| Refusal(StatusCode::CONFLICT, text)),
+                    Ok(Ok(planned)) => json_text(&planned),
+                    Ok(Err(text)) => Err(Refusal(StatusCode::CONFLICT, text)),
                     Err(_) => Err(late("looking took more than two minutes, try again")),
                 }
             }
             "/images" | "/why" => self.images(path, query),
-            "/gc" => self.clean_up(query, uid).await,
+            "/gc" => done(self.clean_up(query, uid).await?),
             _ => {
                 let user = user::name(uid).await;
                 let command = query::command(path, query, user).map_err(bad)?;
-                self.command(command).await.map(|ok| json!({ "ok": ok }))
+                done(self.command(command).await?)
             }
         }
     }
@@ -278,12 +279,23 @@ fn broken(error: impl std::fmt::Display) -> Refusal {
     )
 }
 
-fn respond(answer: Result<Value, Refusal>) -> Response<Full<Bytes>> {
-    let (code, value) = match answer {
-        Ok(value) => (StatusCode::OK, value),
-        Err(Refusal(code, text)) => (code, json!({ "error": text })),
+/// An answer as it is sent. It never becomes a [`Value`] on the way: that of a
+/// thousand apps would take ten times the memory of its text.
+fn json_text(answer: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(answer).map_err(broken)
+}
+
+/// What was done for a person, in words.
+fn done(words: String) -> Result<Vec<u8>, Refusal> {
+    json_text(&json!({ "ok": words }))
+}
+
+fn respond(answer: Result<Vec<u8>, Refusal>) -> Response<Full<Bytes>> {
+    let (code, text) = match answer {
+        Ok(text) => (StatusCode::OK, text),
+        Err(Refusal(code, text)) => (code, json!({ "error": text }).to_string().into_bytes()),
     };
-    let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
+    let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = code;
     response
         .headers_mut()

@@ -260,6 +260,8 @@ impl Small {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // As its unit has it.
+            .env("MALLOC_ARENA_MAX", "1")
             .env("NO_PROXY", "127.0.0.1,localhost");
         command
     }

@@ -319,3 +319,47 @@ async fn what_the_stub_makes_is_seen_at_once() {
     update.min_size(3).send().await.unwrap();
     assert_eq!(stub.cloud().unwrap().groups["app-0001"].instances.len(), 3);
 }
+
+#[tokio::test]
+async fn tags_are_listed_by_resource() {
+    let (_standin, aws) = standin(2);
+    let of = |kind: &str| {
+        let kind = aws_sdk_ec2::types::Filter::builder()
+            .name("resource-type")
+            .values(kind)
+            .build();
+        let key = aws_sdk_ec2::types::Filter::builder()
+            .name("key")
+            .values("amid:app")
+            .build();
+        aws.ec2.describe_tags().filters(kind).filters(key).send()
+    };
+    let answer = of("instance").await.unwrap();
+    let values: Vec<&str> = answer.tags().iter().filter_map(|tag| tag.value()).collect();
+    assert_eq!(values, ["app-0000", "app-0000", "app-0001", "app-0001"]);
+    assert!(of("image").await.unwrap().tags().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_of_a_launch_configuration_names_it_and_no_template() {
+    let mut cloud = fleet(1);
+    for name in ["old", "next"] {
+        let configurations = &mut cloud.estate.configurations;
+        configurations.insert(name.to_owned(), format!("ami-{name}"));
+    }
+    let of_groups = &mut cloud.estate.group_configurations;
+    of_groups.insert("app-0000".to_owned(), "next".to_owned());
+    let standin = Standin::start(Source::Memory(cloud)).unwrap();
+    let aws = Clients::of(&standin.endpoint()).autoscaling;
+    let groups = aws.describe_auto_scaling_groups().send().await.unwrap();
+    let group = &groups.auto_scaling_groups()[0];
+    assert_eq!(group.launch_configuration_name(), Some("next"));
+    assert!(group.launch_template().is_none());
+    let named = aws
+        .describe_launch_configurations()
+        .launch_configuration_names("next");
+    let found = named.send().await.unwrap();
+    let images = found.launch_configurations().iter();
+    let images: Vec<_> = images.map(|one| one.image_id()).collect();
+    assert_eq!(images, [Some("ami-next")]);
+}

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::*;
 use crate::git::Version;
 
@@ -189,33 +187,4 @@ fn branches_and_tags_come_from_a_server_too() {
         assert_eq!(refs[2].commit, feature);
     }
     assert_eq!(mirror.named_at(feature).unwrap().len(), 1);
-}
-
-/// Prints how long a large history takes; `make bench` measures it in release.
-#[test]
-#[ignore = "a measurement"]
-fn a_history_of_5000_commits() {
-    let world = World::new();
-    let apps: Vec<String> = (0..200)
-        .map(|app| format!("desired/team-{}/app-{app}.json", app % 20))
-        .collect();
-    let all: Vec<(&str, File)> = apps.iter().map(|app| (app.as_str(), names(1))).collect();
-    world.commit(&all);
-    for commit in 0..5_000_u32 {
-        let app = apps[(commit as usize * 7) % apps.len()].as_str();
-        world.commit(&[(app, names(commit + 2))]);
-    }
-    let mirror = world.mirror();
-    let head = mirror.fetch().unwrap();
-    let began = Instant::now();
-    let count = mirror.versions(head).unwrap().len();
-    let cold = began.elapsed();
-    world.commit(&[(apps[0].as_str(), names(1))]);
-    let head = mirror.fetch().unwrap();
-    let began = Instant::now();
-    mirror.versions(head).unwrap();
-    eprintln!(
-        "{count} versions: cold {cold:?}, one more {:?}",
-        began.elapsed()
-    );
 }

@@ -160,7 +160,7 @@ pub fn world(amid: &Path, apps: usize, sweep: &str) -> Result<Small> {
         };
         let read = parse_one(&source)
             .map_err(|problems| anyhow!("The benchmark's own manifest is bad: {problems:?}"))?;
-        add_group(&mut cloud, &app, read.settings().key().as_str())?;
+        add_group(&mut cloud, &app, IMAGE, read.settings().key().as_str())?;
         files.push((path, text.into_bytes()));
         files.push(Small::unit_file(&app));
     }
@@ -173,7 +173,8 @@ pub fn world(amid: &Path, apps: usize, sweep: &str) -> Result<Small> {
     Ok(small)
 }
 
-fn add_group(cloud: &mut Cloud, app: &str, key: &str) -> Result<()> {
+/// The group that the release with this key would have been rolled to.
+pub(super) fn add_group(cloud: &mut Cloud, app: &str, image: &str, key: &str) -> Result<()> {
     let name = format!("{}-{key}", app.replace('/', "-"));
     let tags = BTreeMap::from([
         ("amid:app".to_owned(), app.to_owned()),
@@ -181,7 +182,7 @@ fn add_group(cloud: &mut Cloud, app: &str, key: &str) -> Result<()> {
     ]);
     let template = cloud.create_template(Template {
         name: name.clone(),
-        image: IMAGE.to_owned(),
+        image: image.to_owned(),
         instance_type: "m5.large".to_owned(),
         tags: tags.clone(),
         created: Timestamp::UNIX_EPOCH,

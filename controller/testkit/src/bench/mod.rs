@@ -4,6 +4,7 @@
 //! table, by AWS's answers. A bar that is missed is said and is no failure: a figure is to be read, not to be
 //! made pass on one machine. What they need beyond the stub is found by [`crate::world::tools`].
 
+mod cleaners;
 mod cleanup;
 pub mod fleet;
 mod page;
@@ -37,13 +38,15 @@ pub enum Bench {
     Roll,
     /// The page's data, and those who watch it.
     Page,
-    /// Clean-up's decision on a large account.
+    /// Clean-up's decision on a large account, git's part of it, and the requests of a run.
     Cleanup,
+    /// Which needed images other cleaners would delete.
+    Cleaners,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Bench; 9] = [
+    pub const ALL: [Bench; 10] = [
         Bench::Push,
         Bench::Webhook,
         Bench::Sweep,
@@ -53,6 +56,7 @@ impl Bench {
         Bench::Roll,
         Bench::Page,
         Bench::Cleanup,
+        Bench::Cleaners,
     ];
 
     /// The name on the command line.
@@ -67,6 +71,7 @@ impl Bench {
             Bench::Roll => "roll",
             Bench::Page => "page",
             Bench::Cleanup => "cleanup",
+            Bench::Cleaners => "cleaners",
         }
     }
 
@@ -81,13 +86,26 @@ impl Bench {
     }
 }
 
+/// Programs of other crates that measure what cannot be seen from outside of a daemon.
+#[derive(Debug, Clone)]
+pub struct Examples {
+    /// Clean-up's decision, by `amid-core`.
+    pub decision: PathBuf,
+    /// The revert window, by `amid`'s own reading of git.
+    pub history: PathBuf,
+}
+
 /// How much is measured.
 #[derive(Debug, Clone)]
 pub struct Scale {
     /// The `amid` that is measured.
     pub amid: PathBuf,
-    /// The example of `amid-core` that measures clean-up's decision.
-    pub cleanup: PathBuf,
+    /// The examples that measure parts of clean-up.
+    pub cleanup: Examples,
+    /// Whether it is only to be seen that the benchmarks work.
+    pub is_quick: bool,
+    /// Images of the account that clean-up's requests are counted on.
+    pub images: usize,
     /// Pushes that are timed.
     pub pushes: usize,
     /// Webhooks that are timed.
@@ -110,10 +128,12 @@ pub struct Scale {
 
 impl Scale {
     /// What RESULTS.md shows.
-    pub fn full(amid: PathBuf, cleanup: PathBuf) -> Scale {
+    pub fn full(amid: PathBuf, cleanup: Examples) -> Scale {
         Scale {
             amid,
             cleanup,
+            is_quick: false,
+            images: 10_000,
             pushes: 200,
             webhooks: 100,
             apps: 1_000,
@@ -127,10 +147,12 @@ impl Scale {
     }
 
     /// As little as shows that the benchmarks work.
-    pub fn quick(amid: PathBuf, cleanup: PathBuf) -> Scale {
+    pub fn quick(amid: PathBuf, cleanup: Examples) -> Scale {
         Scale {
             amid,
             cleanup,
+            is_quick: true,
+            images: 500,
             pushes: 5,
             webhooks: 3,
             apps: 120,
@@ -158,7 +180,8 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             | Bench::Metrics
             | Bench::Start
             | Bench::Page
-            | Bench::Cleanup => {}
+            | Bench::Cleanup
+            | Bench::Cleaners => {}
         }
         eprintln!("measuring: {}", one.name());
         // The small worlds are blocking code.
@@ -167,7 +190,8 @@ pub async fn measure(bench: &[Bench], scale: &Scale) -> Result<Vec<Row>> {
             Bench::Webhook => seen::webhook(&scale),
             Bench::Sweep => fleet::sweep(&scale),
             Bench::Page => page::measure(&scale),
-            Bench::Cleanup => cleanup::decision(&scale.cleanup),
+            Bench::Cleanup => cleanup::measure(&scale),
+            Bench::Cleaners => cleaners::compare(&scale),
             Bench::Metrics => scrape::metrics(&scale),
             _ => fleet::start(&scale),
         });

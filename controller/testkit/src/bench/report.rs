@@ -210,7 +210,7 @@ fn name_of(line: &str) -> &str {
 }
 
 /// The machine in a sentence.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let field = |path: &str, name: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(name));

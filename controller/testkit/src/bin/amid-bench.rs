@@ -10,14 +10,14 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use amid_testkit::bench::{self, Bench, Scale, report};
+use amid_testkit::bench::{self, Bench, Examples, Scale, report};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 /// Measure amid against its bars.
 #[derive(Debug, Parser)]
 struct Args {
-    /// push, webhook, sweep, metrics, start, group, roll, page, cleanup; all without any
+    /// push, webhook, sweep, metrics, start, group, roll, page, cleanup, cleaners; all without any
     names: Vec<String>,
     /// Only a few samples of each, to see that the benchmarks work; nothing is written
     #[arg(long)]
@@ -43,7 +43,11 @@ async fn measure(args: Args) -> Result<()> {
     if wanted.is_empty() {
         wanted = Bench::ALL.to_vec();
     }
-    let (amid, cleanup) = (amid()?, beside("examples/retention_bench")?);
+    let cleanup = Examples {
+        decision: beside("examples/retention_bench")?,
+        history: beside("examples/history_bench")?,
+    };
+    let amid = amid()?;
     let scale = if args.quick {
         Scale::quick(amid, cleanup)
     } else {

@@ -26,6 +26,8 @@ pub struct Estate {
     pub versions: BTreeMap<String, Vec<TemplateVersion>>,
     /// Launch configurations by name, and the image of each.
     pub configurations: BTreeMap<String, String>,
+    /// Launch configurations of groups that have one instead of a launch template, by group.
+    pub group_configurations: BTreeMap<String, String>,
     /// Mixed instances policies by group.
     pub mixed: BTreeMap<String, Mixed>,
     /// Instance refreshes by group.

@@ -34,6 +34,7 @@ pub(super) fn groups(cloud: &Cloud, form: &Form) -> Result<Element> {
 }
 
 fn group_element(cloud: &Cloud, name: &str, group: &Group) -> Element {
+    let configuration = cloud.estate.group_configurations.get(name);
     let template = |wanted: &str| {
         let mut element = Element::new("LaunchTemplate");
         element.set("LaunchTemplateId", &*group.template);
@@ -54,7 +55,9 @@ fn group_element(cloud: &Cloud, name: &str, group: &Group) -> Element {
         element.set("AvailabilityZone", ZONE);
         element.set("LifecycleState", "InService");
         element.set("HealthStatus", "Healthy");
-        element.children.push(template("1"));
+        if configuration.is_none() {
+            element.children.push(template("1"));
+        }
         element.set("ProtectedFromScaleIn", "false");
         element
     };
@@ -62,9 +65,10 @@ fn group_element(cloud: &Cloud, name: &str, group: &Group) -> Element {
     let mut element = Element::new("member");
     element.set("AutoScalingGroupName", name);
     element.set("AutoScalingGroupARN", arn(name));
-    match cloud.estate.mixed.get(name) {
-        Some(mixed) => element.children.push(mixed_policy(mixed)),
-        None => element.children.push(template(&group.version)),
+    match (configuration, cloud.estate.mixed.get(name)) {
+        (Some(configuration), _) => element.set("LaunchConfigurationName", &**configuration),
+        (None, Some(mixed)) => element.children.push(mixed_policy(mixed)),
+        (None, None) => element.children.push(template(&group.version)),
     }
     if cloud.estate.warm_pools.contains_key(name) {
         let pool = vec![Element::leaf("PoolState", "Stopped")];

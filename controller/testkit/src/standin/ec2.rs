@@ -281,6 +281,45 @@ fn named_templates<'a>(cloud: &'a Cloud, form: &Form) -> Result<Vec<(&'a String,
     Ok(found)
 }
 
+/// `DescribeTags`: of images, of snapshots, and of groups' instances.
+pub(super) fn tags(cloud: &Cloud, form: &Form) -> Result<Element> {
+    let images = cloud
+        .images
+        .iter()
+        .map(|(id, image)| (id, "image", &image.details.tags));
+    let snapshots = cloud.estate.snapshots.iter();
+    let snapshots = snapshots.map(|(id, snapshot)| (id, "snapshot", &snapshot.tags));
+    let groups = cloud.groups.values();
+    let instances = groups.flat_map(|group| {
+        let ids = group.instances.iter().map(|instance| &instance.id);
+        ids.map(|id| (id, "instance", &group.tags))
+    });
+    let filters = Filters::read(form);
+    let mut found = Vec::new();
+    for (id, kind, tags) in images.chain(snapshots).chain(instances) {
+        for (key, value) in tags {
+            let fields = [
+                ("resource-id", &**id),
+                ("resource-type", kind),
+                ("key", &**key),
+                ("value", &**value),
+            ];
+            if filters.fit(&BTreeMap::new(), &fields)? {
+                found.push(fields);
+            }
+        }
+    }
+    let page = page(&found, form, "MaxResults", 1_000, |fields| {
+        let names = ["resourceId", "resourceType", "key", "value"];
+        let leaves = names.iter().zip(fields);
+        let leaves = leaves.map(|(name, (_, text))| Element::leaf(name, *text));
+        Element::node("item", leaves.collect())
+    })?;
+    let mut result = vec![Element::node("tagSet", page.items)];
+    result.extend(page.next.map(|next| Element::leaf("nextToken", next)));
+    Ok(Element::node("DescribeTagsResponse", result))
+}
+
 pub(super) fn tag_set(tags: &BTreeMap<String, String>) -> Element {
     let item = |(key, value): (&String, &String)| {
         Element::node(

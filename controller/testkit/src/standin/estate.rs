@@ -94,7 +94,9 @@ pub(super) fn volumes(cloud: &Cloud, form: &Form) -> Result<Element> {
 }
 
 pub(super) fn launch_configurations(cloud: &Cloud, form: &Form) -> Result<Element> {
-    let all: Vec<_> = cloud.estate.configurations.iter().collect();
+    let names = form.list("LaunchConfigurationNames.member");
+    let all = cloud.estate.configurations.iter();
+    let all: Vec<_> = all.filter(|(name, _)| wants(&names, name)).collect();
     let page = page(&all, form, "MaxRecords", 50, |(name, image)| {
         let mut element = Element::new("member");
         element.set("LaunchConfigurationName", &***name);

@@ -57,7 +57,10 @@ fn image_element(cloud: &Cloud, id: &str, image: &Image) -> Element {
     element.set("imageOwnerId", ACCOUNT);
     element.set("name", &*image.name);
     element.set("architecture", &*image.architecture);
-    let created = details.created.map(|at| at.to_string());
+    // AWS always writes milliseconds here, and there are readers that insist.
+    let created = details
+        .created
+        .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
     element.set(
         "creationDate",
         created.unwrap_or_else(|| "2026-01-01T00:00:00.000Z".to_owned()),

@@ -262,6 +262,7 @@ impl Inner {
             }
             "DescribeInstances" => store.read(|cloud| ec2::instances(cloud, form))?,
             "DescribeImages" => store.read(|cloud| images::images(cloud, form))?,
+            "DescribeTags" => store.read(|cloud| ec2::tags(cloud, form))?,
             "DescribeInstanceTypes" => store.read(|cloud| ec2::instance_types(cloud, form))?,
             "DescribeLaunchTemplates" => store.read(|cloud| ec2::templates(cloud, form))?,
             "DescribeLaunchTemplateVersions" => {

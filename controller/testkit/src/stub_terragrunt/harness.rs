@@ -136,6 +136,14 @@ impl StubWorld {
             .collect())
     }
 
+    /// Writes a resource into a unit's state, as an apply that nobody remembers would have.
+    pub fn put_in_state(&self, unit: &str, address: &str, resource: Value) -> Result<()> {
+        let unit = UnitDir::new(&self.dir, unit)?;
+        let mut state = unit.state()?;
+        state.resources.insert(address.to_owned(), resource);
+        unit.save(&state)
+    }
+
     /// An output of a unit; none where there is no such one.
     pub fn output(&self, unit: &str, name: &str) -> Result<Option<Value>> {
         Ok(UnitDir::new(&self.dir, unit)?.state()?.outputs.remove(name))
