@@ -135,6 +135,75 @@ fn killed_again_and_again_it_still_ends_and_the_kill_switch_stops_it() {
 }
 
 #[test]
+fn a_manifest_with_mistakes_stops_it_and_says_which_and_what_to_do() {
+    let mut small = small("24h");
+    small.push(&Small::app_files(APP, IMAGE), "First").unwrap();
+    let manifest = format!("desired/{APP}.json");
+    let broken = (manifest.clone(), b"{\n  \"ami\": 5\n}\n".to_vec());
+    small.push(&[broken], "Break it").unwrap();
+    small.start().unwrap();
+    small
+        .until("a run says that it only reports", |small| {
+            Ok(text(small, &["gc"]).contains("only reports"))
+        })
+        .unwrap();
+    let shown = text(&small, &["gc"]);
+    let why = text(&small, &["why", OLD]);
+    for (words, wanted) in [
+        (
+            &shown,
+            "only reports: the list of terraform state was not read to its end: demo/todo: ",
+        ),
+        (
+            &shown,
+            "its manifest has mistakes: desired/demo/todo.json:1:1: ",
+        ),
+        (&shown, "what to do: correct what the message names"),
+        (&why, "what to do: correct what the message names"),
+    ] {
+        assert!(words.contains(wanted), "{wanted} is missing: {words}");
+    }
+    let listener = small.listener("Metrics and status").unwrap();
+    let (_, page) = small.get(listener, "/images").unwrap();
+    assert!(page.contains("its manifest has mistakes"), "{page}");
+    let (_, metrics) = small.get(listener, "/metrics").unwrap();
+    let aborted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("amid_cleanup_aborted_total{reason=\"incomplete\"} "));
+    assert_ne!(aborted, Some("0"), "{metrics}");
+    let cloud = small.standin.cloud().unwrap();
+    let marks = cloud.images[OLD].details.tags.keys();
+    assert!(
+        marks.clone().all(|key| !key.starts_with("amid:")),
+        "{marks:?}"
+    );
+
+    small
+        .push(&Small::app_files(APP, IMAGE), "Correct it")
+        .unwrap();
+    small
+        .until("it goes on", |small| {
+            let cloud = small.standin.cloud()?;
+            Ok(cloud.images[OLD].state == "disabled")
+        })
+        .unwrap();
+    // A later daemon that sees nothing does not look like one that never saw anything.
+    let broken = (manifest, b"{}".to_vec());
+    small.push(&[broken], "Break it again").unwrap();
+    small.kill();
+    small.start().unwrap();
+    let listener = small.listener("Metrics and status").unwrap();
+    small
+        .until("the metrics say when it last saw everything", |small| {
+            let (_, metrics) = small.get(listener, "/metrics")?;
+            let name = "amid_cleanup_last_complete_timestamp_seconds ";
+            let at = metrics.lines().find_map(|line| line.strip_prefix(name));
+            Ok(at.is_some_and(|at| at != "0"))
+        })
+        .unwrap();
+}
+
+#[test]
 fn a_plan_says_that_an_image_comes_back_and_leaves_it_where_it_is() {
     let mut small = small("24h");
     small.push(&Small::app_files(APP, IMAGE), "First").unwrap();

@@ -223,13 +223,13 @@ ALERTS = [
     dict(name="AmidCleanupAborted", severity="warning", wait="0m",
          expr="sum by (reason, job, instance) (increase(amid_cleanup_aborted_total[1d])) > 0",
          summary="Clean-up of images was aborted: {{ $labels.reason }}",
-         description="Clean-up stopped itself because something looked wrong. Nothing is deleted "
-                     "meanwhile.",
-         fires={'amid_cleanup_aborted_total{%s, reason="too_many"}' % AMID: "0x10 1x60"},
-         at="30m", labels={**AMID_LABELS, "reason": "too_many"},
-         quiet={'amid_cleanup_aborted_total{%s, reason="too_many"}' % AMID: "2x60"}),
+         description="Clean-up stopped itself because something looked wrong, or could not be "
+                     "read: amid gc says what, and what to do. Nothing is deleted meanwhile.",
+         fires={'amid_cleanup_aborted_total{%s, reason="incomplete"}' % AMID: "0x10 1x60"},
+         at="30m", labels={**AMID_LABELS, "reason": "incomplete"},
+         quiet={'amid_cleanup_aborted_total{%s, reason="incomplete"}' % AMID: "2x60"}),
     dict(name="AmidCleanupBlind", severity="warning", wait="10m",
-         # 0 where clean-up is off, or never was complete since the start.
+         # 0 where clean-up is off, or never was complete at all: then AmidCleanupAborted tells.
          expr="time() - (amid_cleanup_last_complete_timestamp_seconds != 0) > 3 * 86400",
          summary="Clean-up of images cannot see everything",
          description="Clean-up could read everything {{ $value | humanizeDuration }} ago for the "

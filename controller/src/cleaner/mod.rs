@@ -129,6 +129,12 @@ impl Cleaner {
         })
     }
 
+    /// When every one of these places was last read to its end, by the memory
+    /// of an earlier daemon; `None` where one never was.
+    fn last_complete(&self, places: impl Iterator<Item = Place>) -> Option<Timestamp> {
+        places.map(|place| self.memory(&place).last).min().flatten()
+    }
+
     fn keep(&self, place: &Place, memory: &Memory) {
         let written = (|| -> anyhow::Result<()> {
             std::fs::create_dir_all(&self.dir)?;
@@ -201,9 +207,18 @@ pub async fn run(engine: &Arc<Engine>, cleaner: &Cleaner, by_hand: bool) -> Run 
         )
         .await;
     }
+    if run.stopped.is_none()
+        && let Some(reason) = cleaner.stopped()
+    {
+        run.stopped = Some(stopped_by_hand(&reason));
+    }
     run.ended = engine.now();
     engine.metrics.cleanup().run(&run);
     run
+}
+
+fn stopped_by_hand(reason: &str) -> String {
+    format!("clean-up was stopped by hand: {reason}; `amid gc --start` takes that back")
 }
 
 /// Decides on one account and region, and performs it.
@@ -241,7 +256,7 @@ async fn one(
             return Some(("stopping", "the daemon is stopping".to_owned()));
         }
         if let Some(reason) = cleaner.stopped() {
-            return Some(("off", format!("clean-up was stopped by hand: {reason}")));
+            return Some(("off", stopped_by_hand(&reason)));
         }
         if engine.now().duration_since(taken_at) > limit {
             let why = "what was read is too old by now, the next run goes on".to_owned();

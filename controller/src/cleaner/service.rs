@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use amid_core::retention::Place;
+
 use super::{Cleaner, anything_marked, run};
 use crate::cleanup::{Order, Ordered, Run};
 use crate::reconcile::Engine;
@@ -26,6 +28,14 @@ pub async fn serve(
     let mut stopping = engine.stopping.subscribe();
     let mut next: Option<Instant> = engine.accepted().map(|_| Instant::now());
     let mut by_hand = false;
+    // A daemon that starts blind must not look like one that never ran.
+    let places = engine.config.targets.iter().map(|target| Place {
+        account: target.account_id.clone(),
+        region: target.region.clone(),
+    });
+    if let Some(at) = cleaner.last_complete(places) {
+        engine.metrics.cleanup().complete(at);
+    }
     loop {
         tokio::select! {
             biased;

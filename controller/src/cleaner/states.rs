@@ -20,6 +20,8 @@ use crate::desired::Wish;
 use crate::reconcile::{Engine, export};
 use crate::terragrunt::StateObject;
 
+/// How many apps are told of whose state cannot be read.
+const TOLD: usize = 5;
 /// How long a state stays good.
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// For one unit, with waiting for a run of its roll to end.
@@ -45,6 +47,7 @@ impl States {
             return Listing::incomplete(Vec::new(), "the repository was not read yet");
         };
         let mut all = Listing::complete(Vec::new());
+        let mut unread = Vec::new();
         let mut apps = BTreeMap::new();
         for (app, wish) in &accepted.apps {
             match self.unit(engine, app, wish, fresh).await {
@@ -52,11 +55,16 @@ impl States {
                     all.items.extend(known.references.iter().cloned());
                     apps.insert(app.clone(), known);
                 }
-                Err(error) => {
-                    let why = format!("{app}: {error:#}");
-                    all.incomplete = all.incomplete.or(Some(why));
-                }
+                Err(error) => unread.push(format!("{app}: {error:#}")),
             }
+        }
+        if !unread.is_empty() {
+            let more = unread.len().saturating_sub(TOLD);
+            unread.truncate(TOLD);
+            if more > 0 {
+                unread.push(format!("and {more} more apps"));
+            }
+            all.incomplete = Some(unread.join("; "));
         }
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = apps;
         all
@@ -73,7 +81,8 @@ impl States {
         let accepted = engine.accepted().context("No commit was read yet")?;
         let Some(manifest) = wish.manifest() else {
             bail!(
-                "its manifest has mistakes or is gone, so that nobody knows which state is its own"
+                "nobody knows which terraform state is its own, because its manifest has mistakes: {}",
+                wish.problems.first().unwrap_or(&wish.path)
             );
         };
         let slot = engine.slot(app);

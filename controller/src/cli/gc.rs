@@ -1,5 +1,6 @@
 //! `amid gc` and `amid why`: what clean-up would do and why, for people.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use jiff::Timestamp;
@@ -36,18 +37,28 @@ pub fn report(report: &Report, now: Timestamp, out: &mut impl Write) -> std::io:
             Some(error) => writeln!(out, "failed: {error}")?,
         }
     }
+    // What was done is told above, and not what is still to be done.
+    let done: BTreeSet<&str> = report
+        .done
+        .iter()
+        .filter(|done| done.error.is_none())
+        .map(|done| match &done.resource {
+            Resource::Image(ami) => ami.as_str(),
+            Resource::Snapshot(id) => id.0.as_str(),
+        })
+        .collect();
     for place in &report.places {
-        self::place(place, out)?;
+        self::place(place, &done, out)?;
     }
     Ok(())
 }
 
-fn place(place: &PlaceReport, out: &mut impl Write) -> std::io::Result<()> {
+fn place(place: &PlaceReport, done: &BTreeSet<&str>, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "\n{} {}", place.account, place.region)?;
     for blocker in &place.blockers {
         writeln!(out, "  only reports: {}", blocker.text)?;
         if let Some(frees) = &blocker.frees {
-            writeln!(out, "    {frees}")?;
+            writeln!(out, "    what to do: {frees}")?;
         }
     }
     let count = |stage| {
@@ -61,9 +72,14 @@ fn place(place: &PlaceReport, out: &mut impl Write) -> std::io::Result<()> {
         .iter()
         .map(|stage| format!("{} {}", count(*stage), stage.label()))
         .collect();
+    let before = if done.is_empty() {
+        ""
+    } else {
+        ", before this run"
+    };
     writeln!(
         out,
-        "  images {}: {}",
+        "  images {}{before}: {}",
         place.images.len(),
         stages.join(", ")
     )?;
@@ -90,9 +106,11 @@ fn place(place: &PlaceReport, out: &mut impl Write) -> std::io::Result<()> {
         .iter()
         .filter_map(Row::of_image)
         .chain(place.snapshots.iter().filter_map(Row::of_snapshot))
+        .filter(|row| !done.contains(row.id))
         .collect();
     if rows.is_empty() {
-        return writeln!(out, "  nothing is on its way out");
+        let else_ = if done.is_empty() { "" } else { " else" };
+        return writeln!(out, "  nothing{else_} is on its way out");
     }
     let width = |text: for<'r> fn(&'r Row<'_>) -> &'r str| {
         let longest = rows.iter().map(|row| text(row).chars().count()).max();
@@ -218,6 +236,9 @@ pub fn why(report: &Report, now: Timestamp, out: &mut impl Write) -> std::io::Re
         }
         for blocker in &place.blockers {
             writeln!(out, "clean-up only reports: {}", blocker.text)?;
+            if let Some(frees) = &blocker.frees {
+                writeln!(out, "  what to do: {frees}")?;
+            }
         }
     }
     Ok(())

@@ -244,6 +244,11 @@ impl CleanupMetrics {
         }
     }
 
+    /// When a run was last complete, by what an earlier daemon wrote down.
+    pub fn complete(&self, at: Timestamp) {
+        self.last_complete.set(seconds(at));
+    }
+
     /// A run over all places ended.
     pub fn run(&self, run: &Run) {
         self.runs.with_label_values(&[run.result.label()]).inc();

@@ -16,7 +16,9 @@ impl Handlers {
             return Err(Refusal(StatusCode::CONFLICT, not_configured()));
         }
         let Some(run) = self.images.last() else {
-            return Err(late("the first run of clean-up has not ended yet"));
+            return Err(late(
+                "the first run of clean-up has not ended yet: `amid gc --now` waits for the end of one",
+            ));
         };
         let report = match path {
             "/why" => {

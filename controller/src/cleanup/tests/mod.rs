@@ -2,6 +2,7 @@
 //! not do when anything goes wrong. Weeks pass by the clock that is given in.
 
 mod faults;
+mod parameters;
 mod reading;
 mod stages;
 

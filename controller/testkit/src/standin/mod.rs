@@ -10,6 +10,7 @@ mod ec2;
 mod estate;
 mod images;
 mod page;
+mod parameters;
 
 use std::{
     collections::BTreeMap,
@@ -228,11 +229,11 @@ impl Inner {
         match (call.service.as_str(), call.action.as_str()) {
             ("ssm", "DescribeParameters" | "GetParameters") => self
                 .store
-                .read(|cloud| estate::parameters(cloud, &call.action, &call.body))
+                .read(|cloud| parameters::parameters(cloud, &call.action, &call.body))
                 .map(Some),
             ("rbin", _) => self
                 .store
-                .read(|cloud| Ok(estate::recycle_rules(cloud, &call.body)))
+                .read(|cloud| Ok(parameters::recycle_rules(cloud, &call.body)))
                 .map(Some),
             _ => Ok(None),
         }

@@ -366,9 +366,19 @@ impl Blocker {
     /// What a person can do; `None` where it ends by itself.
     pub fn frees(&self) -> Option<String> {
         let text = match self {
-            Self::Off | Self::ReportMode => "set `mode` in the config to `on`".to_owned(),
+            Self::Off => "`amid gc --start` where somebody stopped it by hand, else set `mode` in the config to `on`"
+                .to_owned(),
+            Self::ReportMode => {
+                "set `mode` in the config to `on` when you agree; `amid gc --apply` lets one run act".to_owned()
+            }
+            Self::FirstRuns { .. } => {
+                "look at what it would do; it acts by itself after them, and `amid gc --apply` lets one run act now"
+                    .to_owned()
+            }
             Self::Incomplete { .. } => {
-                "correct what the message names, most often a missing permission".to_owned()
+                "correct what the message names, most often a permission or a manifest; until then nothing is taken \
+                 away"
+                    .to_owned()
             }
             Self::Unresolved { .. } => {
                 "correct or delete what names it: its parameter or template is gone".to_owned()
@@ -377,8 +387,7 @@ impl Blocker {
             Self::Disagreements { .. } => {
                 "`amid why AMI` shows each one; report it as a bug of amid".to_owned()
             }
-            Self::FirstRuns { .. }
-            | Self::FewerReferences { .. }
+            Self::FewerReferences { .. }
             | Self::InventoryOld { .. }
             | Self::Gap { .. }
             | Self::Outage { .. } => return None,
