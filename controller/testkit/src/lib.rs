@@ -12,6 +12,7 @@
 
 pub mod bench;
 pub mod cloud;
+pub mod fleet;
 pub mod forge;
 pub mod git_http;
 pub mod lifetime;

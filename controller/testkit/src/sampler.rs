@@ -146,6 +146,11 @@ impl Sampler {
         self.latest.borrow().clone()
     }
 
+    /// Every look as it comes, for whoever has to follow them.
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<Observation>>> {
+        self.latest.clone()
+    }
+
     /// Waits for a look that began after this call. Ends only when one came: give it a time limit.
     pub async fn next(&mut self) -> Option<Arc<Observation>> {
         self.latest.mark_unchanged();

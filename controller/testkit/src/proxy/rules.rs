@@ -33,6 +33,7 @@ struct Told {
     images: HashMap<String, ImageHealth>,
     image_states: HashMap<String, String>,
     instances: HashMap<String, ImageHealth>,
+    only_told_instances: bool,
     refusals: Vec<RefuseLaunches>,
     linger: Duration,
     page: Option<u32>,
@@ -118,6 +119,12 @@ impl Rules {
         self.told().instances.insert(instance.to_owned(), health);
     }
 
+    /// From now on a target is `initial` until [`Rules::instance_health`] has said something of it: real
+    /// processes stand behind the instances, and only who asks them knows.
+    pub fn only_told_instances(&self) {
+        self.told().only_told_instances = true;
+    }
+
     /// From now on no group that uses such an image gets any further instance: it shows the sizes that were
     /// asked for, the instances it had, and failed scaling activities.
     pub fn refuse_launches(&self, refuse: RefuseLaunches) {
@@ -167,6 +174,9 @@ impl Rules {
             .or_else(|| told.images.get(ami));
         match health {
             Some(ImageHealth::InitialForever) => Some(TargetState::Initial),
+            _ if told.only_told_instances && !told.instances.contains_key(instance) => {
+                Some(TargetState::Initial)
+            }
             _ if age < told.target_initial => Some(TargetState::Initial),
             Some(ImageHealth::Unhealthy) => Some(TargetState::Unhealthy),
             Some(ImageHealth::Healthy) | None => None,

@@ -26,6 +26,7 @@ mod replaced;
 mod revert;
 mod superseded;
 mod suspended;
+pub mod traffic;
 
 use std::{collections::BTreeSet, env};
 
@@ -84,11 +85,13 @@ pub enum Scene {
     Replaced,
     /// 19: a revert to an image that clean-up has disabled.
     Cleaned,
+    /// 20: real processes and real requests.
+    Traffic,
 }
 
 impl Scene {
     /// All of them, in their order.
-    pub const ALL: [Scene; 20] = [
+    pub const ALL: [Scene; 21] = [
         Scene::First,
         Scene::Bump,
         Scene::BumpBroken,
@@ -109,10 +112,16 @@ impl Scene {
         Scene::Suspended,
         Scene::Replaced,
         Scene::Cleaned,
+        Scene::Traffic,
     ];
 
     /// Those that `make demo` plays, on one app.
     pub const DEMO: [Scene; 4] = [Scene::First, Scene::Bump, Scene::BadImage, Scene::Revert];
+
+    /// Whether it is played only where it is named: it takes longer than a test should.
+    pub fn only_when_named(self) -> bool {
+        self == Scene::Traffic
+    }
 
     /// Its number in the list of scenes.
     pub fn number(self) -> &'static str {
@@ -175,6 +184,11 @@ impl Scene {
                 "cleaned",
                 "A revert to an image that clean-up has disabled",
             ),
+            Scene::Traffic => (
+                "20",
+                "traffic",
+                "Real processes serve real requests through a roll and a bad image",
+            ),
         }
     }
 
@@ -230,6 +244,7 @@ impl Scene {
             Scene::Suspended => suspended::play(stage).await,
             Scene::Replaced => replaced::play(stage).await,
             Scene::Cleaned => cleaned::play(stage).await,
+            Scene::Traffic => traffic::play(stage).await,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! says of each. Everything goes through the proxy, as `amid`'s own calls do, and nothing here knows what
 //! `amid` thinks. Only answers leave this file, no SDK types.
 
+pub mod machines;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Instant,
