@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amid
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-.PHONY: help tools build demo up todo test lint test-unit test-todo test-page test-dashboards test-terraform test-infra test-crash test-e2e test-images test-dist dist bench fmt clean
+.PHONY: help tools build demo up pipeline todo test lint test-unit test-todo test-page test-dashboards test-terraform test-infra test-crash test-e2e test-images test-dist dist bench fmt clean
 
 help: ## list the verbs
 	@scripts/help.sh
@@ -24,6 +24,9 @@ demo: tools ## the life of an app in five minutes, on this machine alone
 
 up: tools ## the demo's world without its script, until Ctrl-C
 	@scripts/scenes.sh up
+
+pipeline: tools ## my code change in production, as root: edit, image, bump, roll under traffic
+	@scripts/pipeline.sh
 
 todo: ## the sample app with a database, until Ctrl-C
 	@todo/scripts/run.sh

@@ -31,6 +31,8 @@ chroot_needs() {
     dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
   done
   ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null ||
+    die "These Debian packages are missing, and there is no apt-get to install them: ${missing[*]}"
   say "installing ${missing[*]}"
   apt-get update -qq >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2

@@ -18,6 +18,7 @@ pub mod git_http;
 pub mod lifetime;
 pub mod moto;
 pub mod permissions;
+pub mod pipeline;
 pub mod proxy;
 pub mod receiver;
 pub mod repo;

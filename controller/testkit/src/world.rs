@@ -33,6 +33,17 @@ use crate::{
 pub const LAST_LINES: usize = 60;
 /// The edge unit's list of apps begins after this line.
 const APPS: &str = "  apps = {\n";
+/// The edge module of [`Front::TargetGroups`].
+const TARGET_GROUPS: &str = include_str!("world/target_groups.tf");
+
+/// What stands before the apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// The load balancer of the edge module, for which the AWS provider waits a minute.
+    LoadBalancer,
+    /// Target groups alone, where the balancer is not AWS's but a [`crate::fleet`]'s.
+    TargetGroups,
+}
 
 /// The world; see the module.
 #[derive(Debug)]
@@ -52,6 +63,15 @@ pub struct World {
 impl World {
     /// Brings everything up that the stages for these apps (`demo/todo`) stand on.
     pub async fn bring_up(timeline: &Timeline, apps: &[String]) -> Result<World> {
+        World::bring_up_behind(Front::LoadBalancer, timeline, apps).await
+    }
+
+    /// As [`World::bring_up`], with this before the apps.
+    pub async fn bring_up_behind(
+        front: Front,
+        timeline: &Timeline,
+        apps: &[String],
+    ) -> Result<World> {
         let scribe = timeline.scribe();
         let tools = Tools::find()?;
         let temporary = tempfile::Builder::new()
@@ -75,7 +95,10 @@ impl World {
             kept: Some(temporary),
         };
         world.plant_seed(apps)?;
-        world.apply_foundations(&scribe).await?;
+        if front == Front::TargetGroups {
+            world.leave_balancer_out()?;
+        }
+        world.apply_foundations(front, &scribe).await?;
         Ok(world)
     }
 
@@ -129,6 +152,16 @@ impl World {
         fs::write(&edge, text.replacen(APPS, &wanted, 1)).context("Failed to write the edge unit")
     }
 
+    /// The edge unit stays as it is; the module behind it makes less.
+    fn leave_balancer_out(&self) -> Result<()> {
+        let module = self.seed.join("terraform/modules/edge");
+        for name in ["variables.tf", "outputs.tf"] {
+            fs::remove_file(module.join(name))
+                .with_context(|| format!("Failed to remove the edge module's {name}"))?;
+        }
+        fs::write(module.join("main.tf"), TARGET_GROUPS).context("Failed to write the edge module")
+    }
+
     /// A bare repository with the seed in it, and a clone of it, both below `folder`.
     pub fn repository(&self, folder: &Path) -> Result<(BareRepo, Author)> {
         let bare = BareRepo::create(&folder.join("remote.git"))?;
@@ -138,15 +171,19 @@ impl World {
         Ok((bare, person))
     }
 
-    /// Network and load balancer, applied as a person would.
-    async fn apply_foundations(&self, scribe: &Scribe) -> Result<()> {
+    /// Network and what stands before the apps, applied as a person would.
+    async fn apply_foundations(&self, front: Front, scribe: &Scribe) -> Result<()> {
         let folder = self.folder.join("foundations");
         fs::create_dir_all(&folder).context("Failed to make a folder")?;
         let (_, person) = self.repository(&folder)?;
         let live = person.dir().join("terraform/live");
+        let edge = match front {
+            Front::LoadBalancer => "load balancer and target groups",
+            Front::TargetGroups => "target groups",
+        };
         for (unit, what) in [
             ("demo/network", "network and state bucket"),
-            ("demo/todo/edge", "load balancer and target groups"),
+            ("demo/todo/edge", edge),
         ] {
             let began = Instant::now();
             let waiting = scribe.waiting(&format!("terragrunt apply: {what}"));

@@ -12,10 +12,11 @@
 use std::{env, path::Path, process::ExitCode};
 
 use amid_testkit::{
+    pipeline,
     scenes::{self, Scene},
     timeline::Timeline,
     world::{
-        World,
+        Front, World,
         prometheus::Prometheus,
         stage::{Stage, Times},
     },
@@ -37,7 +38,7 @@ enum Verb {
     Demo,
     /// Bring everything up and leave it running until Ctrl-C
     Up,
-    /// Play all scenes, or those with these numbers or names, side by side
+    /// Play all scenes that are no long show, or those with these numbers or names, side by side
     E2e {
         /// Numbers or names
         scenes: Vec<String>,
@@ -47,6 +48,8 @@ enum Verb {
         /// Its number or name
         scene: String,
     },
+    /// Bring one change of the app's code into production; `make pipeline` calls it
+    Pipeline,
     /// List the scenes
     List,
 }
@@ -92,13 +95,19 @@ async fn play(verb: Verb, timeline: &Timeline) -> Result<Ending> {
                 wanted.push(Scene::find(word)?);
             }
             let wanted = if wanted.is_empty() {
-                Scene::ALL.to_vec()
+                let all = Scene::ALL.into_iter();
+                all.filter(|scene| !scene.only_when_named()).collect()
             } else {
                 wanted
             };
             some(timeline, &wanted).await?;
         }
         Verb::Scene { scene } => some(timeline, &[Scene::find(&scene)?]).await?,
+        Verb::Pipeline => {
+            let script = env::var_os("AMID_PIPELINE")
+                .context("AMID_PIPELINE names no script; run `make pipeline`")?;
+            pipeline::play(timeline, Path::new(&script)).await?;
+        }
         Verb::List => {
             for scene in Scene::ALL {
                 println!(
@@ -115,8 +124,8 @@ async fn play(verb: Verb, timeline: &Timeline) -> Result<Ending> {
 }
 
 /// The world with these apps; its folder stays where `AMID_KEEP` is set.
-async fn bring_up(timeline: &Timeline, apps: &[String]) -> Result<World> {
-    let mut world = World::bring_up(timeline, apps).await?;
+async fn bring_up(front: Front, timeline: &Timeline, apps: &[String]) -> Result<World> {
+    let mut world = World::bring_up_behind(front, timeline, apps).await?;
     if env::var_os("AMID_KEEP").is_some() {
         world.keep_folder();
         let folder = world.folder().display();
@@ -129,7 +138,13 @@ async fn bring_up(timeline: &Timeline, apps: &[String]) -> Result<World> {
 
 async fn some(timeline: &Timeline, wanted: &[Scene]) -> Result<()> {
     let apps: Vec<String> = wanted.iter().flat_map(|scene| scene.apps()).collect();
-    let world = bring_up(timeline, &apps).await?;
+    let own_balancer = wanted.iter().all(|scene| *scene == Scene::Traffic);
+    let front = if own_balancer {
+        Front::TargetGroups
+    } else {
+        Front::LoadBalancer
+    };
+    let world = bring_up(front, timeline, &apps).await?;
     scenes::play_all(&world, wanted).await;
     Ok(())
 }
@@ -138,7 +153,7 @@ async fn demo(timeline: &Timeline) -> Result<()> {
     let app = "demo/todo".to_owned();
     let scribe = timeline.scribe();
     scribe.heading("A cloud, a repository and a load balancer, all on this machine");
-    let world = bring_up(timeline, std::slice::from_ref(&app)).await?;
+    let world = bring_up(Front::LoadBalancer, timeline, std::slice::from_ref(&app)).await?;
     let times = Times {
         timeout: "20s",
         ..Times::default()
@@ -169,7 +184,7 @@ async fn demo(timeline: &Timeline) -> Result<()> {
 async fn up(timeline: &Timeline) -> Result<()> {
     let app = "demo/todo".to_owned();
     let scribe = timeline.scribe();
-    let world = bring_up(timeline, std::slice::from_ref(&app)).await?;
+    let world = bring_up(Front::LoadBalancer, timeline, std::slice::from_ref(&app)).await?;
     let mut stage = Stage::open(&world, scribe.clone(), &app, Times::default())?;
     let live = stage.deployed().await?;
     let good = stage.image("v2").await?;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use git2::Oid;
 use serde_json::json;
 
 use super::check_ended;
@@ -35,11 +34,18 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
     let live = stage.deployed().await?;
     let load = start_load(stage, &fleet).await?;
     let good = stage.image("v2").await?;
-    stage.push_image(&good)?;
-    stage.until_settled(&good, 2).await?;
     let bad = stage.image("bad").await?;
-    bad_image(stage, &bad, &good).await?;
-    judge(stage, fleet, load, [&live, &good], &bad).await
+    let ended = changes(stage, &good, &bad).await;
+    // Also where the roll went wrong: then what it was for the clients is worth the most.
+    let judged = judge(stage, fleet, load, [&live, &good], &bad).await;
+    ended.and(judged)
+}
+
+/// The roll, and the one that fails.
+async fn changes(stage: &mut Stage<'_>, good: &str, bad: &str) -> Result<()> {
+    stage.push_image(good)?;
+    stage.until_settled(good, 2).await?;
+    bad_image(stage, bad, good).await
 }
 
 /// An image's content: the program that was built last, and the unit that the image's build would install.
@@ -71,7 +77,7 @@ pub async fn start_load(stage: &mut Stage<'_>, fleet: &Fleet) -> Result<Load> {
 }
 
 /// An image that never gets ready: git names the good one again by a commit of `amid`'s, and the bad group goes.
-pub async fn bad_image(stage: &mut Stage<'_>, bad: &str, good: &str) -> Result<Oid> {
+pub async fn bad_image(stage: &mut Stage<'_>, bad: &str, good: &str) -> Result<()> {
     let commit = stage.push_image(bad)?;
     let revert = stage
         .until_asked("a revert commit is on the branch", ROLL, async |stage| {
@@ -95,8 +101,7 @@ pub async fn bad_image(stage: &mut Stage<'_>, bad: &str, good: &str) -> Result<O
         commit,
         "failed_reverted",
     )
-    .await?;
-    Ok(commit)
+    .await
 }
 
 /// Ends the load and says what came of it.
