@@ -148,11 +148,14 @@ seal() {
 
 # --- Everything ---
 
-# Also where the player was killed: whatever runs in the roots of its images.
+# Where the player was killed: what runs in the roots of its images, and what
+# was started for a file of its world.
 end_machines() {
   local process
   for process in /proc/[0-9]*; do
-    [[ $(readlink "$process/root") != "$chroots"/* ]] || kill -KILL "${process#/proc/}" || true
+    if [[ $(readlink "$process/root") == "$chroots"/* ]] || grep -qF "$chroots/" "$process/cmdline"; then
+      kill -KILL "${process#/proc/}" || true
+    fi
   done 2>/dev/null
 }
 
@@ -175,6 +178,8 @@ everything() {
   base_root
   say "building amid (about 20 minutes the first time, seconds afterwards)"
   cargo build --workspace --quiet
+  # Its world goes with the images.
+  export TMPDIR=$chroots
   # In the background, so that a signal is passed on and not kept until the end.
   # Ctrl-C comes to it from the terminal. The lock is not for its children.
   trap 'kill -TERM "$player"' TERM
