@@ -3,7 +3,7 @@
 //! A keeper asks EC2 what runs. For an instance that is new it starts the process that the instance's image
 //! says, for one that is gone it sends SIGTERM, as a machine that is shut down would. The load balancer's health
 //! checks are made of the processes, and the proxy answers target health by them. In front stands a
-//! [`balancer`] for clients. Nothing here knows what `amid` thinks.
+//! `balancer` for clients. Nothing here knows what `amid` thinks.
 
 mod balancer;
 mod database;
