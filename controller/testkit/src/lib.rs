@@ -31,4 +31,5 @@ pub mod standin;
 pub mod stub_terragrunt;
 pub mod timeline;
 pub mod watched;
+mod wire;
 pub mod world;

@@ -7,7 +7,8 @@
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use super::{Inner, call::Call, groups, ledger::Withheld, upstream::Answer, xml::Element};
+use super::{Inner, groups, ledger::Withheld, upstream::Answer};
+use crate::wire::{Call, Element};
 
 /// A refused launch is tried again this often, and no more often than this many times.
 const RETRY: SignedDuration = SignedDuration::from_secs(15);

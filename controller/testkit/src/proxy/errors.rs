@@ -2,8 +2,8 @@
 
 use hyper::{Response, StatusCode};
 
-use super::xml::Element;
 use crate::server::{Body, answer};
+use crate::wire::Element;
 
 /// The id of every error's request; people who see it in a log know where it comes from.
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";

@@ -11,17 +11,15 @@ use jiff::Timestamp;
 
 use super::{
     Inner,
-    call::Call,
     errors::error,
-    form::Form,
     ledger::{Sizes, Withheld},
     lookup::Template,
     reply,
     rules::RefuseLaunches,
     upstream::{Answer, Service},
-    xml::Element,
 };
 use crate::server::Body;
+use crate::wire::{Call, Element, Form};
 
 /// Whether a request changes which instances a group has.
 pub(crate) fn is_write(call: &Call) -> bool {

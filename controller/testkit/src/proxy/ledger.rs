@@ -11,7 +11,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{rules::RefuseLaunches, xml::Element};
+use super::rules::RefuseLaunches;
+use crate::wire::Element;
 
 /// Departures that are remembered for the scaling activities.
 const MAX_DEPARTED: usize = 1_000;

@@ -11,11 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::{
-    form::Form,
-    upstream::{Service, Upstream},
-    xml::Element,
-};
+use super::upstream::{Service, Upstream};
+use crate::wire::{Element, Form};
 
 /// What is known of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,7 @@
 
 mod activities;
 mod beyond;
-mod call;
 pub(crate) mod errors;
-mod form;
 mod groups;
 mod images;
 mod ledger;
@@ -18,7 +16,6 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod upstream;
-mod xml;
 
 use std::{
     collections::VecDeque,
@@ -39,13 +36,11 @@ use hyper::{
     header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 
-pub(crate) use form::Form;
 pub use rules::{Fault, FaultKind, ImageHealth, LATER_PAGE, RefuseLaunches, Rules};
 pub(crate) use upstream::{Answer, Service, Upstream};
-pub(crate) use xml::Element;
 
 use crate::server::{Body, Dropped, Server, full};
-pub(crate) use call::Call;
+use crate::wire::{Call, Element};
 
 /// How many requests are remembered.
 const MAX_SEEN: usize = 100_000;

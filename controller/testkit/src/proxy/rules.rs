@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::call::Call;
+use crate::wire::Call;
 
 /// What the token of a page after the first begins with: a [`Fault`] that names it meets no first page.
 pub const LATER_PAGE: &str = "after-";

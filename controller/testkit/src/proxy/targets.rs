@@ -3,7 +3,8 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::{Inner, call::Call, rules::TargetState, upstream::Answer, xml::Element};
+use super::{Inner, rules::TargetState, upstream::Answer};
+use crate::wire::{Call, Element};
 
 /// Shows the health of targets by their instance's image and age, and lingering instances as draining.
 pub(crate) async fn show_health(proxy: &Inner, call: &Call, answer: Answer) -> Result<Answer> {

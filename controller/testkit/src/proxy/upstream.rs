@@ -19,7 +19,7 @@ use hyper_util::{
 
 use serde_json::Value;
 
-use super::{call::Call, form::Form, xml::Element};
+use crate::wire::{Call, Element, Form};
 
 /// A DescribeInstanceTypes of everything is some 10 MB.
 const MAX_ANSWER: usize = 128 << 20;

@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
 use super::estate::template as specification;
-use super::page::{Filters, page, wants};
+use super::{
+    page::{Filters, page, wants},
+    parts::ZONE,
+};
 use crate::{
     cloud::{ACCOUNT, Cloud, Group, Instance, Sizes, estate::Mixed},
-    proxy::{Element, Form},
+    wire::{Element, Form},
 };
-
-/// Where everything runs.
-pub(super) const ZONE: &str = "us-east-1a";
 
 pub(super) fn groups(cloud: &Cloud, form: &Form) -> Result<Element> {
     let names = form.list("AutoScalingGroupNames.member");

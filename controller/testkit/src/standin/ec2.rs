@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    autoscaling::ZONE,
     page::{Filters, page, wants},
+    parts::{ZONE, tag_set},
 };
 use crate::{
     cloud::{
         Cloud, Group, Instance, Template,
         estate::{LoneInstance, TemplateVersion},
     },
-    proxy::{Element, Form},
+    wire::{Element, Form},
 };
 
 pub(super) fn instances(cloud: &Cloud, form: &Form) -> Result<Element> {
@@ -318,17 +318,4 @@ pub(super) fn tags(cloud: &Cloud, form: &Form) -> Result<Element> {
     let mut result = vec![Element::node("tagSet", page.items)];
     result.extend(page.next.map(|next| Element::leaf("nextToken", next)));
     Ok(Element::node("DescribeTagsResponse", result))
-}
-
-pub(super) fn tag_set(tags: &BTreeMap<String, String>) -> Element {
-    let item = |(key, value): (&String, &String)| {
-        Element::node(
-            "item",
-            vec![
-                Element::leaf("key", &**key),
-                Element::leaf("value", &**value),
-            ],
-        )
-    };
-    Element::node("tagSet", tags.iter().map(item).collect())
 }

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    ec2::tag_set,
     page::{Filters, page, wants},
+    parts::tag_set,
 };
 use crate::{
     cloud::{ACCOUNT, Cloud, estate::Fleet},
-    proxy::{Element, Form},
+    wire::{Element, Form},
 };
 
 pub(super) fn snapshots(cloud: &Cloud, form: &Form) -> Result<Element> {

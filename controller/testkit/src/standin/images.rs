@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 
 use super::{
-    ec2::tag_set,
     page::{Filters, page, wants},
+    parts::tag_set,
 };
 use crate::{
     cloud::{ACCOUNT, Cloud, Image},
-    proxy::{Element, Form},
+    wire::{Element, Form},
 };
 
 pub(super) fn images(cloud: &Cloud, form: &Form) -> Result<Element> {

@@ -11,6 +11,7 @@ mod estate;
 mod images;
 mod page;
 mod parameters;
+mod parts;
 
 use std::{
     collections::BTreeMap,
@@ -25,9 +26,10 @@ use serde_json::Value;
 
 use crate::{
     cloud::{ACCOUNT, Cloud, CloudFile},
-    proxy::{Call, Element, FaultKind, Rules, cut, errors},
+    proxy::{FaultKind, Rules, cut, errors},
     server::{Body, Dropped, Server, answer},
     stub_terragrunt::cloud_file,
+    wire::{Call, Element},
 };
 
 /// Where the stand-in's cloud lies.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-use crate::proxy::{Element, Form};
+use crate::wire::{Element, Form};
 
 /// The filters of a request; all of them must fit.
 pub(super) struct Filters(Vec<(String, Vec<String>)>);

@@ -11,7 +11,8 @@ use crate::{
         ACCOUNT, Cloud, Group, Template,
         estate::{LoneInstance, Snapshot, TemplateVersion},
     },
-    proxy::{Inner, call::Call, groups, upstream::Service, xml::Element},
+    proxy::{Inner, groups, upstream::Service},
+    wire::{Call, Element},
 };
 
 /// More than moto ever holds.

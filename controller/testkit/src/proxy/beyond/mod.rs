@@ -29,7 +29,8 @@ use jiff::Timestamp;
 
 pub(crate) use pages::{show, whole};
 
-use super::{Inner, call::Call, rules::RefuseLaunches, upstream::Service};
+use super::{Inner, rules::RefuseLaunches, upstream::Service};
+use crate::wire::Call;
 use crate::{cloud::Cloud, server::Body, standin};
 
 /// What is played for EC2.

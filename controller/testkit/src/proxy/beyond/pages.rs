@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::{
     cloud::ACCOUNT,
-    proxy::{Inner, call::Call, rewrite, rules::LATER_PAGE, upstream::Answer, xml::Element},
+    proxy::{Inner, rewrite, rules::LATER_PAGE, upstream::Answer},
+    wire::{Call, Element},
 };
 
 /// Listings that moto answers in one page, and where their items are.
