@@ -136,6 +136,10 @@ fn pages(cloud: &Cloud) -> BTreeMap<&'static str, usize> {
             "DescribeSpotFleetRequests",
             of(estate.spot_fleets.len(), 1_000),
         ),
+        (
+            "DescribeSpotInstanceRequests",
+            of(estate.spot_requests.len(), 1_000),
+        ),
         ("DescribeParameters", of(estate.parameters.len(), 50)),
         // For images and for snapshots.
         ("ListRules", 2),
