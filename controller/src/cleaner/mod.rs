@@ -22,6 +22,7 @@ use amid_core::retention::{
 
 use crate::aws::Aws;
 use crate::cleanup::{Clock, Config, Pace, Run, RunResult, gather, named, perform, settle};
+use crate::config::Target;
 use crate::git::Oid;
 use crate::reconcile::{self, Engine};
 use crate::store;
@@ -217,6 +218,13 @@ pub async fn run(engine: &Arc<Engine>, cleaner: &Cleaner, by_hand: bool) -> Run 
     run
 }
 
+fn place_of(target: &Target) -> Place {
+    Place {
+        account: target.account_id.clone(),
+        region: target.region.clone(),
+    }
+}
+
 fn stopped_by_hand(reason: &str) -> String {
     format!("clean-up was stopped by hand: {reason}; `amid gc --start` takes that back")
 }
@@ -295,10 +303,7 @@ async fn read(
     let mut known = BTreeSet::new();
     let (mut indices, mut reads) = (Vec::new(), Vec::new());
     for (index, target) in engine.config.targets.iter().enumerate() {
-        let place = Place {
-            account: target.account_id.clone(),
-            region: target.region.clone(),
-        };
+        let place = place_of(target);
         let Some(clients) = engine.places.get(index) else {
             continue;
         };

@@ -7,9 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use amid_core::retention::Place;
-
-use super::{Cleaner, anything_marked, run};
+use super::{Cleaner, anything_marked, place_of, run, stopped_by_hand};
 use crate::cleanup::{Order, Ordered, Run};
 use crate::reconcile::Engine;
 
@@ -29,10 +27,7 @@ pub async fn serve(
     let mut next: Option<Instant> = engine.accepted().map(|_| Instant::now());
     let mut by_hand = false;
     // A daemon that starts blind must not look like one that never ran.
-    let places = engine.config.targets.iter().map(|target| Place {
-        account: target.account_id.clone(),
-        region: target.region.clone(),
-    });
+    let places = engine.config.targets.iter().map(place_of);
     if let Some(at) = cleaner.last_complete(places) {
         engine.metrics.cleanup().complete(at);
     }
@@ -40,10 +35,8 @@ pub async fn serve(
         tokio::select! {
             biased;
             _ = stopping.changed() => return,
-            Some((order, answer)) = orders.recv() => {
-                let said = carry_out(&cleaner, order, &mut next, &mut by_hand);
-                // Whoever asked may have gone meanwhile.
-                let _ = answer.send(said);
+            Some(ordered) = orders.recv() => {
+                carry_out(&cleaner, ordered, &mut next, &mut by_hand);
             }
             moved = accepted.changed() => {
                 if moved.is_err() {
@@ -66,9 +59,8 @@ pub async fn serve(
                     tokio::select! {
                         biased;
                         _ = stopping.changed() => return,
-                        Some((order, answer)) = orders.recv() => {
-                            let said = carry_out(&cleaner, order, &mut next, &mut by_hand);
-                            let _ = answer.send(said);
+                        Some(ordered) = orders.recv() => {
+                            carry_out(&cleaner, ordered, &mut next, &mut by_hand);
                         }
                         run = &mut running => break run,
                     }
@@ -88,6 +80,16 @@ pub async fn serve(
 
 fn carry_out(
     cleaner: &Cleaner,
+    (order, answer): Ordered,
+    next: &mut Option<Instant>,
+    by_hand: &mut bool,
+) {
+    // Whoever asked may have gone meanwhile.
+    let _ = answer.send(done(cleaner, order, next, by_hand));
+}
+
+fn done(
+    cleaner: &Cleaner,
     order: Order,
     next: &mut Option<Instant>,
     by_hand: &mut bool,
@@ -95,9 +97,7 @@ fn carry_out(
     match order {
         Order::Run { apply } => {
             if apply && let Some(reason) = cleaner.stopped() {
-                return Err(format!(
-                    "clean-up was stopped by hand: {reason}; `amid gc --start` takes that back"
-                ));
+                return Err(stopped_by_hand(&reason));
             }
             if apply && cleaner.config.policy.mode == amid_core::retention::Mode::Off {
                 return Err("`cleanup.policy.mode` in the config is `off`".to_owned());

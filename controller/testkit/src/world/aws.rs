@@ -481,23 +481,6 @@ impl Aws {
         });
         Ok(image)
     }
-
-    /// The states of an image: `available`, `pending`, …; none where there is no such image.
-    pub async fn image_state(&self, ami: &str) -> Result<Option<String>> {
-        let filter = ec2::types::Filter::builder()
-            .name("image-id")
-            .values(ami)
-            .build();
-        let answer = self
-            .ec2
-            .describe_images()
-            .filters(filter)
-            .send()
-            .await
-            .context("Failed to look at an image")?;
-        let state = answer.images().first().and_then(|one| one.state());
-        Ok(state.map(|state| state.as_str().to_owned()))
-    }
 }
 
 fn instance(one: &autoscaling::types::Instance, says: &BTreeMap<String, String>) -> Instance {

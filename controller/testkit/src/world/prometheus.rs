@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::{
     daemon::{free_address, http_get},
@@ -114,9 +115,10 @@ impl Prometheus {
     /// Alerts that were so at any time.
     async fn ever(&self, so: &str) -> Result<Vec<String>> {
         let query = format!("max_over_time(ALERTS{{{so}}}[{SPAN}])");
-        let found = self
-            .ask(&format!("query?query={}", percent_encoded(&query)))
-            .await?;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", &query)
+            .finish();
+        let found = self.ask(&format!("query?{query}")).await?;
         let found = found["result"].as_array();
         let found = found.context("Prometheus gave no result")?;
         Ok(found.iter().map(|one| one["metric"].to_string()).collect())
@@ -155,14 +157,4 @@ impl Prometheus {
         let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
         last_lines(&String::from_utf8_lossy(&log))
     }
-}
-
-/// A query as a part of an address.
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
